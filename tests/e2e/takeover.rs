@@ -8,6 +8,7 @@ use introd_client::Client;
 use introd_flash::amf::Value;
 use introd_tests::folder::Folder;
 use introd_tests::program::{Files, GroupMember, Peer, Process, Server, groupspec, introd, probe};
+use introd_tests::redis::free_port;
 use introd_tests::waiting::eventually;
 use rustix::process::Signal;
 use tokio::task::JoinSet;
@@ -157,6 +158,23 @@ async fn a_script_in_the_new_process_has_the_clients_of_the_old_one() {
     }
     new.logged().wait_for("gone", 3);
     assert_eq!(new.stop().code, Some(0));
+}
+
+#[test]
+fn the_new_process_has_the_administration_at_the_same_address() {
+    let folder = Folder::new();
+    let (socket, address) = (folder.join("takeover"), format!("127.0.0.1:{}", free_port()));
+    let command = || {
+        let mut command = introd(&["run", "--log-limit", "0", "--workers", "2", "--listen", "127.0.0.1:0"]);
+        command.args(["--admin", &address]).arg(format!("--takeover={}", socket.display()));
+        command
+    };
+    let first = Server::by(&mut command());
+    let second = replace(first, &mut command());
+    assert_eq!(second.admin, [address.parse().expect("an address")]);
+    // That the old process has the address for some moments more is no error.
+    assert!(!second.log().contains("ERROR"), "{}", second.log());
+    assert_eq!(second.stop().code, Some(0));
 }
 
 #[tokio::test]

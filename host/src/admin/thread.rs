@@ -1,5 +1,6 @@
 //! The thread of the administration, and its listeners.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,6 +22,8 @@ use crate::service_manager::PassedSockets;
 const BACKLOG: i32 = 128;
 /// How often an address that was not free is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// How often before the start has failed for want of it.
+const PAUSE: Duration = Duration::from_millis(10);
 /// How often totals are sampled for rates.
 const SAMPLE: Duration = Duration::from_secs(5);
 /// The niceness of the thread: the threads that serve clients come first.
@@ -35,14 +38,20 @@ pub struct Administration {
 
 impl Administration {
     /// Starts the administration, which listens at these addresses by TCP, with the sockets that were passed for them. An address that is
-    /// not free is logged and tried again: the server serves its clients without it.
+    /// not free until `patience` is over is logged and tried again: the server serves its clients without it.
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn start(addresses: &[SocketAddr], passed: &PassedSockets, inspector: Inspector) -> std::io::Result<Self> {
+    pub fn start(
+        addresses: &[SocketAddr],
+        passed: &PassedSockets,
+        inspector: Inspector,
+        patience: Duration,
+    ) -> std::io::Result<Self> {
         let (mut listeners, mut missing) = (Vec::new(), Vec::new());
+        let until = Instant::now() + patience;
         for address in addresses {
-            match passed.tcp_at(*address).and_then(|passed| passed.map_or_else(|| bind(*address), Ok)) {
+            match passed.tcp_at(*address).and_then(|passed| passed.map_or_else(|| bind_until(*address, until), Ok)) {
                 Ok(listener) => listeners.push(listener),
                 Err(error) => {
                     tracing::error!(%address, %error, "the administration cannot listen there, and tries again: another server may do so");
@@ -81,6 +90,16 @@ impl Drop for Administration {
 fn machine_name() -> Option<String> {
     let name = rustix::system::uname().nodename().to_str().ok()?.to_owned();
     Some(name).filter(|name| !name.is_empty())
+}
+
+/// Binds an address as soon as it is free, or fails when that time has come.
+fn bind_until(address: SocketAddr, until: Instant) -> std::io::Result<TcpListener> {
+    loop {
+        match bind(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < until => std::thread::sleep(PAUSE),
+            bound => return bound,
+        }
+    }
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {

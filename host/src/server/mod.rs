@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use introd_config::Config;
@@ -77,7 +77,7 @@ impl Server {
     pub fn start(settings: &ServerSettings) -> anyhow::Result<Self> {
         let (mut server, ..) = Self::begin(settings, None)?;
         server.services.applications.open_at_start();
-        server.open_administration()?;
+        server.open_administration(Duration::ZERO)?;
         Ok(server)
     }
 
@@ -223,9 +223,10 @@ impl Server {
         Ok((server, heirs, are_done))
     }
 
-    fn open_administration(&mut self) -> anyhow::Result<()> {
+    /// Opens the administration. Its addresses may be in use for so long.
+    fn open_administration(&mut self, patience: Duration) -> anyhow::Result<()> {
         if let Some((addresses, passed, inspector)) = self.administration_to_open.take() {
-            let administration = Administration::start(&addresses, &passed, inspector);
+            let administration = Administration::start(&addresses, &passed, inspector, patience);
             self.administration = Some(administration.context("the administration's thread cannot be started")?);
         }
         Ok(())

@@ -13,6 +13,8 @@ use crate::takeover::{Estate, Offer, ServerState};
 
 /// How long a worker may take to go on with its sessions.
 const IMPORT: Duration = Duration::from_secs(30);
+/// How long the other process may take to leave the addresses of the administration, once it knows that this one serves.
+const ADMINISTRATION: Duration = Duration::from_secs(5);
 
 /// A server that has started and does not serve yet: it waits for the sessions of another process.
 pub struct Heir {
@@ -108,7 +110,7 @@ impl Heir {
     /// If the administration cannot be started.
     pub fn into_server(self) -> anyhow::Result<Server> {
         let mut server = self.server;
-        server.open_administration()?;
+        server.open_administration(ADMINISTRATION)?;
         Ok(server)
     }
 }

@@ -46,9 +46,9 @@ impl Fleet {
     fn arrive(&mut self, now: Instant) {
         let back =
             self.returning.front().is_some_and(|(at, ..)| *at <= now).then(|| self.returning.pop_front()).flatten();
-        let (identity, elsewhere, application) = match back {
-            Some((_, identity, from, application)) => (identity, Some(from), Some(application)),
-            None => (Arc::new(Identity::ephemeral(&[Group::Modp2], None, false, &mut self.dice.0)), None, None),
+        let (identity, elsewhere) = match back {
+            Some((_, identity, from)) => (identity, Some(from)),
+            None => (Arc::new(Identity::ephemeral(&[Group::Modp2], None, false, &mut self.dice.0)), None),
         };
         let servers: Vec<usize> =
             (0..SERVERS).filter(|server| self.world.serves(*server) && elsewhere != Some(*server)).collect();
@@ -64,7 +64,7 @@ impl Fleet {
             number: self.last_number,
             identity,
             server,
-            application: application.or_else(|| self.dice.one_of(&APPLICATIONS).copied()).unwrap_or(APPLICATIONS[0]),
+            application: self.dice.one_of(&APPLICATIONS).copied().unwrap_or(APPLICATIONS[0]),
             wish,
             place: self.free_place(),
             seed: self.dice.seed(),
@@ -160,7 +160,7 @@ impl Fleet {
             && way >= 80
         {
             let back = now + Duration::from_millis(self.dice.below(3000) as u64);
-            self.returning.push_back((back, client.identity, client.server, client.application));
+            self.returning.push_back((back, client.identity, client.server));
         }
     }
 

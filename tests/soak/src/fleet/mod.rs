@@ -97,8 +97,8 @@ pub(crate) struct Fleet {
     timers: BinaryHeap<Reverse<(Instant, Number)>>,
     people: People,
     lookups: Lookups,
-    /// Peers that come back, when, not to which server, and to which application.
-    returning: VecDeque<(Instant, Arc<Identity>, usize, &'static str)>,
+    /// Peers that come back elsewhere, when, and not to which server.
+    returning: VecDeque<(Instant, Arc<Identity>, usize)>,
     paces: Paces,
     last_number: Number,
     last_place: u64,

@@ -109,13 +109,16 @@ pub(crate) fn explains(fault: Fault, error: &str) -> bool {
         Fault::Break(_) => &["keeps its old settings"],
         Fault::Hang(_) => &["this handler has run longer than"],
         Fault::HangPlugin(_) => &["stands still"],
-        // The old process has the address of the administration for some moments more.
-        Fault::TakeOver(_) => &["the administration cannot listen there"],
         Fault::FailTakeover(_) => &["the takeover has failed"],
         Fault::KillRedis | Fault::FreezeRedis | Fault::CutRedis => &["Redis"],
         // Lookups and connects of scripts whose time ran while the server stood still.
         Fault::Freeze(_) => &[],
-        Fault::Kill(_) | Fault::Stop(_) | Fault::Reload(_) | Fault::Unload(_) | Fault::Login(_) => &[],
+        Fault::Kill(_)
+        | Fault::Stop(_)
+        | Fault::Reload(_)
+        | Fault::Unload(_)
+        | Fault::TakeOver(_)
+        | Fault::Login(_) => &[],
     };
     lines.iter().any(|line| error.contains(line))
 }

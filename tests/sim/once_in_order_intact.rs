@@ -68,7 +68,8 @@ fn send_some(sim: &mut Sim, from: NodeId, to: NodeId, mut budget: u64, takeovers
             && sim.dice.chance(chance)
         {
             let node = if sim.dice.chance(0.5) { from } else { to };
-            sim.take_over(node);
+            // Some are told of the sessions in advance, once or several times.
+            if sim.dice.chance(0.6) { sim.copy(node) } else { sim.take_over(node) }
         }
     }
 }

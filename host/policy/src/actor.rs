@@ -73,6 +73,11 @@ pub trait AppActor: Send + Sync {
         Vec::new()
     }
 
+    /// Whether it has yet to look at an event, or to send what it wants done. Handlers that wait for something else do not count.
+    fn is_busy(&self) -> bool {
+        false
+    }
+
     /// Gives the policy other settings from now on. Clients stay.
     fn reconfigure(&self, settings: Arc<Application>);
 }
@@ -112,6 +117,17 @@ pub struct KnownClient {
     pub reported: Vec<SocketAddr>,
     /// Its groups: the number of the membership, and the digest.
     pub groups: Vec<(u64, [u8; 32])>,
+    /// What it waits for.
+    pub open: Vec<OpenCall>,
+}
+
+/// What a client waits for, and a policy has not answered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OpenCall {
+    /// The result of its call with this transaction number.
+    Call(f64),
+    /// Whether it may publish; with the number of the publication.
+    Publication(u64),
 }
 
 /// Makes actors.
@@ -119,27 +135,16 @@ pub trait AppActors: Send + Sync {
     /// The actor of an instance whose application has that folder; `None` if the folder has no script. The script is
     /// loaded on a thread of the actor's. If it does not load, the actor rejects clients.
     ///
-    /// `totals` counts what the instance's clients do.
+    /// `totals` counts what the instance's clients do. `taken_over`: another process had the instance, and its policy has accepted these
+    /// clients there.
     fn open(
         &self,
         name: &InstanceName,
         folder: &Path,
         settings: &Arc<Application>,
         totals: &Arc<dyn Totals>,
+        taken_over: Option<Vec<KnownClient>>,
     ) -> Option<Arc<dyn AppActor>>;
-
-    /// The same for an instance that another process had, with the clients that its policy has accepted there.
-    fn take_over(
-        &self,
-        name: &InstanceName,
-        folder: &Path,
-        settings: &Arc<Application>,
-        totals: &Arc<dyn Totals>,
-        clients: Vec<KnownClient>,
-    ) -> Option<Arc<dyn AppActor>> {
-        let _ = clients;
-        self.open(name, folder, settings, totals)
-    }
 
     /// About how many bytes of memory the scripts of all actors use, including the actors that are about to end.
     fn memory(&self) -> usize {
@@ -222,6 +227,7 @@ mod tests {
                 _: &Path,
                 _: &Arc<Application>,
                 _: &Arc<dyn Totals>,
+                _: Option<Vec<KnownClient>>,
             ) -> Option<Arc<dyn AppActor>> {
                 None
             }

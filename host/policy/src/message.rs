@@ -55,7 +55,7 @@ pub enum AppEvent {
         /// The request that the verdict answers.
         request: RequestId,
         client: ClientId,
-        info: Box<ClientInfo>,
+        info: Arc<ClientInfo>,
     },
     /// A client was accepted although the script has not decided so: the script failed or was late, and the settings say `continue`.
     Accepted { client: ClientId },

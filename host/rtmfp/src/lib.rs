@@ -133,7 +133,7 @@ pub use config::{Config, ForwardedHello, Forwarders};
 pub use counters::Counters;
 pub use crypto::PeerId;
 pub use datagram_size::{DEFAULT_MAX_DATAGRAM, MIN_DATAGRAM};
-pub use endpoint::{Endpoint, SessionInfo};
+pub use endpoint::{Endpoint, PreparedSession, SessionInfo};
 pub use event::{CloseReason, Deny, Event, Lookup, OpenFailure, Refusal};
 pub use greeting::Greeting;
 pub use network_prefix::{NetworkPrefix, is_private};

@@ -68,6 +68,14 @@ impl Applications {
         Ok(Seat { applications: Arc::clone(self), instance })
     }
 
+    /// As [`Self::readmit`], for a client that the other process still serves. `None` if it is to be admitted later: its application has a
+    /// policy of its own, whose instance begins with all clients that it has, or does not take it.
+    pub fn readmit_early(self: &Arc<Self>, name: &InstanceName, from: IpAddr) -> Option<Seat> {
+        let config = self.config();
+        let has_policy = vhost_of(&config, name).served_by(&name.application).is_some();
+        if has_policy { None } else { self.readmit(name.clone(), from).ok() }
+    }
+
     /// Admits a client that another process has accepted to its instance, and that comes from that address: it stays a client whatever
     /// limits are reached.
     ///

@@ -221,10 +221,7 @@ impl Applications {
     ) -> Result<Option<Arc<dyn AppActor>>, Refusal> {
         let Some((actors, registered)) = self.actors.as_ref().zip(registered) else { return Ok(None) };
         let totals = Arc::clone(traffic) as Arc<dyn Totals>;
-        let actor = match taken_over {
-            Some(clients) => actors.take_over(name, &registered.folder, settings, &totals, clients),
-            None => actors.open(name, &registered.folder, settings, &totals),
-        };
+        let actor = actors.open(name, &registered.folder, settings, &totals, taken_over);
         if actor.is_none() && registered.has_script {
             let reason = format!("{}: its script is gone, or cannot be started", registered.folder.display());
             return Err(Refusal::Closed { application: name.application.clone(), reason: reason.into() });

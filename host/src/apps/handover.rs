@@ -3,13 +3,14 @@
 //! The order and the types of the fields are the format: a change of them is a new version of the state
 //! ([`STATE_VERSION`](crate::takeover::STATE_VERSION)). Instances without a script need no record: their clients make them anew.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use introd_flash::amf::AmfLimits;
 use introd_flash::server::ConnectRequest;
 use introd_policy::message::{ClientId, ClientInfo};
-use introd_policy::{InstanceName, KnownClient};
+use introd_policy::{InstanceName, KnownClient, OpenCall};
 use rtmfp::{NetworkPrefix, PeerId, SessionId};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,40 @@ pub struct InstanceRecord {
     /// The network of the client for which it was created.
     maker: Option<IpAddr>,
     clients: Vec<KnownRecord>,
+}
+
+/// What a client waits for, and its script has not answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenCallRecord {
+    /// The worker of the client.
+    pub worker: u8,
+    /// The id of its session.
+    pub session: u32,
+    open: OpenRecord,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum OpenRecord {
+    Call(f64),
+    Publication(u64),
+}
+
+impl OpenCallRecord {
+    fn of(known: &KnownClient, open: OpenCall) -> Self {
+        let open = match open {
+            OpenCall::Call(transaction) => OpenRecord::Call(transaction),
+            OpenCall::Publication(publication) => OpenRecord::Publication(publication),
+        };
+        Self { worker: known.client.worker, session: known.client.session.get(), open }
+    }
+
+    /// What the client waits for.
+    pub fn open(&self) -> OpenCall {
+        match self.open {
+            OpenRecord::Call(transaction) => OpenCall::Call(transaction),
+            OpenRecord::Publication(publication) => OpenCall::Publication(publication),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,15 +123,24 @@ impl KnownRecord {
             far_address: now,
             reported: self.reported,
             groups: self.groups,
+            open: Vec::new(),
         })
     }
 }
 
 impl Applications {
-    /// The instances that have a script.
-    pub fn hand_over(&self) -> Vec<InstanceRecord> {
+    /// Whether the policy of any instance has something to do at this moment.
+    pub fn has_busy_policies(&self) -> bool {
+        self.all_instances().iter().filter_map(|instance| instance.actor()).any(|actor| actor.is_busy())
+    }
+
+    /// The instances that have a script, and what their clients wait for.
+    pub fn hand_over(&self) -> (Vec<InstanceRecord>, Vec<OpenCallRecord>) {
+        let mut open_calls = Vec::new();
         let record = |instance: &Arc<super::AppInstance>| {
-            let actor = instance.actor()?;
+            let clients = instance.actor()?.clients();
+            let of = |known: &'_ KnownClient| known.open.iter().map(|open| OpenCallRecord::of(known, *open)).collect();
+            open_calls.extend(clients.iter().flat_map(|known| -> Vec<_> { of(known) }));
             let InstanceName { adaptor, vhost, application, instance: name } = instance.name().clone();
             Some(InstanceRecord {
                 adaptor,
@@ -104,26 +148,34 @@ impl Applications {
                 application,
                 instance: name,
                 maker: instance.maker().map(NetworkPrefix::first),
-                clients: actor.clients().iter().filter_map(KnownRecord::of).collect(),
+                clients: clients.iter().filter_map(KnownRecord::of).collect(),
             })
         };
-        self.all_instances().iter().filter_map(record).collect()
+        let records = self.all_instances().iter().filter_map(record).collect();
+        (records, open_calls)
     }
 
     /// Opens the instances that another process had: their scripts begin with the clients that they know. The clients themselves take their
-    /// seats afterwards.
-    pub fn take_over(&self, records: Vec<InstanceRecord>, near_addresses: &Arc<[SocketAddr]>) {
+    /// seats afterwards. `connecting`: the sessions whose clients are yet to be decided on, whatever the old script has said last.
+    pub fn take_over(
+        &self,
+        records: Vec<InstanceRecord>,
+        connecting: &HashSet<u32>,
+        near_addresses: &Arc<[SocketAddr]>,
+    ) {
         let config = self.config();
         for record in records {
             let InstanceRecord { adaptor, vhost, application, instance, maker, clients } = record;
             let name = InstanceName { adaptor, vhost, application, instance };
             let vhost = vhost_of(&config, &name);
             let registered = vhost.served_by(&name.application).map(|(_, registered)| registered);
+            let known = clients.into_iter().filter(|client| !connecting.contains(&client.session));
+            let known = known.filter_map(|client| client.known(near_addresses));
             let wanted = Wanted {
                 settings: Arc::clone(vhost.application(&name.application)),
                 registered,
                 limits: VhostLimits::NONE,
-                taken_over: Some(clients.into_iter().filter_map(|client| client.known(near_addresses)).collect()),
+                taken_over: Some(known.collect()),
                 maker: maker.map(NetworkPrefix::of),
                 name: name.clone(),
             };

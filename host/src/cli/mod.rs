@@ -8,6 +8,7 @@ mod files;
 mod init;
 mod man;
 mod new;
+mod new_program;
 mod output;
 mod passwd;
 mod plugins;

@@ -10,6 +10,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::new_program::Program;
 use super::{configuration, recording};
 use crate::server::{Heir, Reconfiguration, Server, ServerSettings, has_spare_descriptors};
 use crate::service_manager::{PassedSockets, ServiceManager};
@@ -118,6 +119,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let passed = PassedSockets::from_environment()?;
     introd_log::start("info", args.log_limit, args.log_format.into());
     let mut manager = ServiceManager::from_environment();
+    let program = Program::of_this_process();
     raise_descriptor_limit();
     has_spare_descriptors(MIN_DESCRIPTORS)
         .context("there are too few file descriptors to serve: raise the limit of open files (`ulimit -n`)")?;
@@ -176,7 +178,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
                 _ = interrupt.recv() => break Ending::Stop,
                 _ = terminate.recv() => break Ending::Stop,
                 () = supervisor.failed() => break Ending::Failed,
-                () = replaced => break Ending::Replaced,
+                process = replaced => break Ending::Replaced { process },
                 _ = beats.tick() => {
                     pulse.beat();
                     manager.tick(Instant::now(), supervisor.good_looks(), &status(&server));
@@ -194,14 +196,21 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
             if is_reload_wanted && reloading.is_none() {
                 is_reload_wanted = false;
                 manager.tell_reloading();
-                reloading = start_reload(server.reconfiguration(), args.conf.clone(), Arc::clone(&files));
+                // What is put in force is what is on the disk: the configuration, and the program if another one can take over.
+                reloading = if successors.is_some() && program.is_replaced() {
+                    start_successor(&program)
+                } else {
+                    start_reload(server.reconfiguration(), args.conf.clone(), Arc::clone(&files))
+                };
                 if reloading.is_none() {
-                    manager.tell_ready("the old configuration stays");
+                    manager.tell_ready("the old program and configuration stay");
                 }
             }
         };
         pulse.end();
-        if ending != Ending::Replaced {
+        if let Ending::Replaced { process } = ending {
+            manager.tell_successor(process);
+        } else {
             manager.tell_stopping(&format!("closing {}", clients(server.peers())));
         }
         supervisor.stop_within(STOP_LIMIT);
@@ -209,7 +218,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
             server.stop();
             supervisor.end();
         }
-        if ending == Ending::Replaced {
+        if matches!(ending, Ending::Replaced { .. }) {
             introd_log::say("introd ends: another process has taken over\n");
             server.leave();
             return recorder.as_ref().map_or(Ok(()), recording::finish);
@@ -246,8 +255,8 @@ enum Ending {
     Stop,
     /// A thread stands still or has panicked.
     Failed,
-    /// Another process has taken over.
-    Replaced,
+    /// Another process has taken over: the one of this number.
+    Replaced { process: u32 },
 }
 
 /// The path of the Unix socket for takeovers.
@@ -267,7 +276,7 @@ fn start(settings: &ServerSettings, takeover: Option<&Path>) -> anyhow::Result<S
     let (program, process) = predecessor.who();
     tracing::info!(program, process, "taking over from a server that runs");
     let mut heir = Server::take_over(settings, offer).with_context(failed)?;
-    let sessions = predecessor.replace(&mut heir, Heir::inherit, Heir::serve).with_context(failed)?;
+    let sessions = predecessor.replace(&mut heir, Heir::prepare, Heir::inherit, Heir::serve).with_context(failed)?;
     introd_log::say(&format!("introd has taken over {sessions} sessions\n"));
     heir.into_server()
 }
@@ -328,6 +337,40 @@ fn start_reload(
             None
         }
     }
+}
+
+/// Starts the program that has replaced the one of this process, to take over, and gives back what becomes of it if it does not.
+fn start_successor(program: &Program) -> Option<tokio::sync::oneshot::Receiver<String>> {
+    let path = program.path().to_owned();
+    let mut successor = match program.start() {
+        Ok(successor) => successor,
+        Err(error) => {
+            not_taken_over(&path, &error.to_string());
+            return None;
+        }
+    };
+    tracing::info!(program = %path.display(), process = successor.id(), "the program was replaced: the new one is to take over");
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    // It waits as long as the new process runs: when that has taken over, this process ends.
+    let waiting = std::thread::Builder::new().name("successor".to_owned()).spawn(move || {
+        let why =
+            successor.wait().map_or_else(|error| error.to_string(), |status| format!("it has ended with {status}"));
+        not_taken_over(&path, &why);
+        let _ = done.send("introd goes on: the new program has not taken over\n".to_owned());
+    });
+    if let Err(error) = waiting {
+        tracing::error!(%error, "no thread can be started to wait for the new program: only its own log says what becomes of it");
+        return None;
+    }
+    Some(is_done)
+}
+
+fn not_taken_over(program: &Path, why: &str) {
+    tracing::error!(
+        program = %program.display(),
+        "the program was replaced, and the new one does not take over: {why}. This process goes on, with its configuration"
+    );
+    introd_log::say("introd goes on: the new program has not taken over\n");
 }
 
 /// Says where the server listens, and what to do next.

@@ -3,15 +3,20 @@
 //! The order and the types of the fields are the format: a change of them is a new version of the state
 //! ([`STATE_VERSION`](crate::takeover::STATE_VERSION)).
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc::Sender;
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
-use introd_flash::server::ConnectionState;
+use introd_flash::amf::AmfLimits;
+use introd_flash::server::{ConnectRequest, ConnectionState};
+use introd_policy::OpenCall;
 use introd_udp::{Interface, LocalAddress, Ports};
-use rtmfp::InterfaceId;
-use rtmfp::handover::EndpointState;
+use rtmfp::handover::{Clock, EndpointState, SessionRecord};
+use rtmfp::{InterfaceId, SessionId};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 /// The state of a worker: its endpoint's sessions and its clients.
@@ -107,12 +112,147 @@ pub(super) struct MembershipRecord {
     pub(super) is_waiting: bool,
 }
 
+/// What of a worker's sessions and clients the other process has already, while the worker goes on serving.
+pub struct Copies {
+    /// The time from which the times in all records count: records of sessions that have not changed are the same.
+    then: Instant,
+    /// What each session was when it was copied, by its id.
+    fingerprints: HashMap<u32, Fingerprints>,
+    /// For the bytes of one record at a time.
+    bytes: Vec<u8>,
+}
+
+/// What a session and its client were.
+#[derive(Default)]
+struct Fingerprints {
+    session: Option<Fingerprint>,
+    client: Option<Fingerprint>,
+}
+
+/// A part of the hash of a record: nobody finds two records that have one, and who did would lose what changed of their own session.
+type Fingerprint = [u8; 16];
+
+impl Copies {
+    /// Nothing is copied yet. Times will count from `then`.
+    pub fn new(then: Instant) -> Self {
+        Self { then, fingerprints: HashMap::new(), bytes: Vec::new() }
+    }
+
+    /// The time from which the times in the records count.
+    pub fn then(&self) -> Instant {
+        self.then
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        Clock::new(self.then)
+    }
+
+    /// Whether a session was copied.
+    pub(super) fn has(&self, session: u32) -> bool {
+        self.fingerprints.contains_key(&session)
+    }
+
+    /// Whether a session or its client is another than when it was copied last. It counts as copied then. `session`: its record, or `None` if
+    /// the session is known to be the same.
+    pub(super) fn is_new(&mut self, id: u32, session: Option<&SessionRecord>, client: Option<&ClientRecord>) -> bool {
+        let of_client = self.fingerprint(&client);
+        let of_session = session.map(|session| self.fingerprint(session));
+        let known = self.fingerprints.entry(id).or_default();
+        let is_same = |known: &mut Option<Fingerprint>, now: Option<Fingerprint>| {
+            let before = std::mem::replace(known, now);
+            now.is_some() && before == now
+        };
+        let is_same_client = is_same(&mut known.client, of_client);
+        let is_same_session = of_session.is_none_or(|now| is_same(&mut known.session, now));
+        !(is_same_client && is_same_session)
+    }
+
+    /// `None` if the record cannot be written: it is like no other.
+    fn fingerprint(&mut self, record: &impl Serialize) -> Option<Fingerprint> {
+        self.bytes.clear();
+        self.bytes = postcard::to_extend(record, std::mem::take(&mut self.bytes)).ok()?;
+        Sha256::digest(&self.bytes).first_chunk().copied()
+    }
+}
+
+/// Asks a worker for those of its sessions that are not copied yet, or have changed since, in some of the endpoint's places. It goes on serving.
+pub struct CopyOrder {
+    /// What is copied.
+    pub copies: Copies,
+    /// The places to look at.
+    pub places: Range<usize>,
+    /// Receives the sessions.
+    pub copied: Sender<Copied>,
+}
+
+/// What a worker has copied.
+pub struct Copied {
+    /// What is copied now.
+    pub copies: Copies,
+    /// The sessions that were not copied before, and their clients.
+    pub state: WorkerState,
+    /// How many places the endpoint has.
+    pub places: usize,
+}
+
 /// Asks a worker to stand still and give its state.
 pub struct HandOver {
-    /// Receives the state, and the time from which the times in it count.
-    pub(super) state: Sender<(u8, Instant, WorkerState)>,
+    /// What of it the other process has already.
+    pub(super) copies: Option<Copies>,
+    /// Receives the state.
+    pub(super) state: Sender<HandedOver>,
     /// What becomes of the worker.
     pub(super) fate: oneshot::Receiver<Fate>,
+}
+
+/// What a worker gives to another process.
+pub struct HandedOver {
+    /// The worker's number.
+    pub index: u8,
+    /// The time from which the times in the state count.
+    pub then: Instant,
+    /// The state: all of it, or what has changed since it was copied.
+    pub state: WorkerState,
+    /// The sessions that are as they were when they were copied, by their ids.
+    pub unchanged: Vec<u32>,
+    /// The clients that wait for an answer to their `connect`.
+    pub connecting: Vec<ConnectingRecord>,
+    /// What clients wait for, by their sessions.
+    pub open_calls: Vec<(u32, OpenCall)>,
+}
+
+impl HandedOver {
+    /// This state, and nothing besides.
+    pub fn new(index: u8, then: Instant, state: WorkerState) -> Self {
+        Self { index, then, state, unchanged: Vec::new(), connecting: Vec::new(), open_calls: Vec::new() }
+    }
+}
+
+/// What a client has said in a `connect` that waits for a policy: the policy of the other process is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectingRecord {
+    session: u32,
+    object_encoding: u8,
+    /// As a message.
+    request: Vec<u8>,
+}
+
+impl ConnectingRecord {
+    /// `None` if the request cannot be written: the client is refused then.
+    pub(super) fn of(session: SessionId, request: &ConnectRequest) -> Option<Self> {
+        let message = request.to_message().ok()?;
+        Some(Self { session: session.get(), object_encoding: request.object_encoding, request: message })
+    }
+
+    /// The id of the client's session.
+    pub fn session(&self) -> u32 {
+        self.session
+    }
+
+    /// What the client has said. `None` if it cannot be read.
+    pub(super) fn request(&self) -> Option<ConnectRequest> {
+        ConnectRequest::from_message(&self.request, self.object_encoding, AmfLimits::default())
+    }
 }
 
 /// What becomes of a worker that has given its state.
@@ -125,19 +265,32 @@ pub enum Fate {
 }
 
 impl HandOver {
+    /// Gives the state. What becomes of the worker comes then; `None`: nobody wants the state any more.
+    pub(crate) fn give(self, state: HandedOver) -> Option<oneshot::Receiver<Fate>> {
+        self.state.send(state).is_ok().then_some(self.fate)
+    }
+
     /// An order to a worker, and the means to tell it what becomes of it. If that is dropped, the worker goes on.
-    pub fn new(state: Sender<(u8, Instant, WorkerState)>) -> (Self, oneshot::Sender<Fate>) {
+    pub fn new(copies: Option<Copies>, state: Sender<HandedOver>) -> (Self, oneshot::Sender<Fate>) {
         let (decide, fate) = oneshot::channel();
-        (Self { state, fate }, decide)
+        (Self { copies, state, fate }, decide)
     }
 }
 
 /// What a worker of a process that takes another's place waits for, before it serves.
 pub struct Inheritance {
-    /// Its state, and the time from which the times in it count.
-    pub state: oneshot::Receiver<(Instant, WorkerState)>,
+    /// Parts of its state in advance, and then the state.
+    pub state: Receiver<Inherited>,
     /// Receives the number of sessions that it goes on with, or why it does not.
     pub done: Sender<Result<usize, String>>,
     /// It serves from now on. If this is dropped, it does not.
     pub go: oneshot::Receiver<()>,
+}
+
+/// What a worker is given of another process.
+pub enum Inherited {
+    /// Some sessions with their clients, which may change before the worker goes on with them.
+    InAdvance(HandedOver),
+    /// The state.
+    All(HandedOver),
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rtmfp::{KeyingDone, PeerId, SessionId};
 use tokio::sync::mpsc;
 
-use super::handover::HandOver;
+use super::handover::{CopyOrder, HandOver};
 use super::inquiry::Inquiry;
 use introd_flash::amf::Value;
 use introd_netgroup::GroupDigest;
@@ -97,8 +97,10 @@ pub enum Mail {
     Command(ClientCommand, Option<Weight>),
     /// The result of public-key work.
     Keyed(Box<KeyingDone>),
+    /// Another process wants to know some of the sessions before it takes the worker's place.
+    Copy(Box<CopyOrder>),
     /// Another process may take the worker's place.
-    HandOver(HandOver),
+    HandOver(Box<HandOver>),
 }
 
 /// A call of one client by another.

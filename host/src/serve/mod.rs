@@ -39,7 +39,9 @@ mod worker;
 
 pub use announcer::Announcer;
 pub use drain::{Drain, DrainOrder, DrainRefused, DrainRequest, MAX_DRAIN_ADDRESSES, MAX_DRAIN_TIME};
-pub use handover::{Fate, HandOver, Inheritance, WorkerState};
+pub use handover::{
+    ConnectingRecord, Copied, Copies, CopyOrder, Fate, HandOver, HandedOver, Inheritance, Inherited, WorkerState,
+};
 pub use inquiry::{ClientLine, ClientReport, Inquiry, WorkerReport};
 pub use keying_pool::{KeyingPool, KeyingReply};
 pub use latencies::{AskedPolicy, BOUNDS, Histogram, HistogramCounts, Latencies};

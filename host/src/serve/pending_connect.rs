@@ -1,5 +1,7 @@
 //! A connect that waits for the policies of its application.
 
+use std::sync::Arc;
+
 use introd_flash::server::ConnectRequest;
 use introd_native::{ConnectEvent, PluginAnswer, PluginInstance};
 use introd_policy::decision::ConnectDecision;
@@ -17,8 +19,10 @@ pub(super) struct PendingConnect {
     /// The client, as plugins are told of it.
     pub(super) peer: PeerId,
     pub(super) decision: ConnectDecision<AskedApplication>,
-    /// The client's seat and what is known of the client, until the script is asked: then the seat is the client's.
-    pub(super) seat: Option<(Seat, Box<ClientInfo>)>,
+    /// What is known of the client.
+    pub(super) info: Arc<ClientInfo>,
+    /// The client's seat, until the script is asked: then the client has it.
+    pub(super) seat: Option<Seat>,
     pub(super) program: ClientProgram,
     pub(super) is_script_told: bool,
 }
@@ -38,10 +42,10 @@ impl ClientProgram {
 impl PendingConnect {
     pub(super) fn ask_plugin(&self, index: usize, request: Option<RequestId>) -> PluginAnswer {
         let application = self.decision.application();
-        let (Some(plugin), Some(request), Some((_, info))) = (application.plugin(index), request, &self.seat) else {
+        let (Some(plugin), Some(request)) = (application.plugin(index), request) else {
             return PluginAnswer::Verdict(Verdict::Failed("too many requests wait for replies".to_owned()));
         };
-        plugin.connect(request, ConnectEvent { session: self.session, info, place: application.place() })
+        plugin.connect(request, ConnectEvent { session: self.session, info: &self.info, place: application.place() })
     }
 
     /// Tells the plugins that were asked about the client that it is gone.

@@ -1,6 +1,6 @@
 //! One worker: an endpoint, its sockets, and the clients whose sessions it holds.
 
-mod handover;
+pub(super) mod handover;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub struct Worker {
     busy_poll: Duration,
     standstill: Standstill,
     /// This is set when the worker is to give its sessions to another process.
-    handing_over: Option<HandOver>,
+    handing_over: Option<Box<HandOver>>,
     /// This is set while the worker waits for its clients to close.
     stopping: Option<Stopping>,
 }
@@ -151,7 +151,7 @@ impl Worker {
             self.work(now);
             self.ports.transmit(&mut self.endpoint).await;
             if let Some(order) = self.handing_over.take() {
-                if self.hand_over(order).await == Fate::End {
+                if self.hand_over(*order).await == Fate::End {
                     return Ok(());
                 }
                 continue;
@@ -397,6 +397,7 @@ impl Worker {
             Mail::Holds { session, peer, is_contested } => clients.holds(&mut turn, session, peer, is_contested),
             // Replies are taken before the next sleep, and a drain is heeded already.
             Mail::Wake => (),
+            Mail::Copy(order) => self.copy(*order),
             Mail::HandOver(order) => self.handing_over = Some(order),
             Mail::Command(command, _) => clients.obey(&mut turn, command),
             Mail::Keyed(done) => self.endpoint.keying_done(now, *done),

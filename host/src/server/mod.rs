@@ -41,7 +41,7 @@ use descriptors::SPARE_DESCRIPTORS;
 use endpoint::endpoint_config;
 use identities::{ServerIdentities, random_seed};
 use services::Shared;
-use takeover::{Inherited, WorkerHeir};
+use takeover::{Inheritances, WorkerHeir};
 use worker_thread::WorkerThread;
 
 pub(crate) use descriptors::has_spare_descriptors;
@@ -83,7 +83,7 @@ impl Server {
 
     /// Starts everything but the administration and the instances that run from the start. With an offer, the workers wait for the sessions of
     /// the process that has made it: then there is something for each of them to wait for, and the results come by the channel.
-    fn begin(settings: &ServerSettings, offer: Option<Offer>) -> anyhow::Result<(Self, Vec<WorkerHeir>, Inherited)> {
+    fn begin(settings: &ServerSettings, offer: Option<Offer>) -> anyhow::Result<(Self, Vec<WorkerHeir>, Inheritances)> {
         let config = &settings.config;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let or_processors = |count| if count == 0 { processors } else { count };
@@ -166,8 +166,9 @@ impl Server {
             endpoint.cookies = Some(identities.cookies.clone());
             endpoint.keying.log_keys = settings.recorder.is_some();
             let inheritance = is_heir.then(|| {
-                let ((state, of_state), (go, of_go)) = (oneshot::channel(), oneshot::channel());
-                heirs.push(WorkerHeir { state: Some(state), go });
+                // Each of the two ends waits for the other, so that little is underway between them.
+                let ((state, of_state), (go, of_go)) = (mpsc::sync_channel(1), oneshot::channel());
+                heirs.push(WorkerHeir { state, go });
                 Inheritance { state: of_state, done: done.clone(), go: of_go }
             });
             let worker = WorkerThread {

@@ -1,14 +1,14 @@
 //! A server that goes on with the sessions of another process, and one that leaves them to another.
 
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tokio::sync::oneshot;
 
 use super::Server;
 use super::settings::ServerSettings;
-use crate::serve::WorkerState;
+use crate::serve::{ConnectingRecord, HandedOver, Inherited};
 use crate::takeover::{Estate, Offer, ServerState};
 
 /// How long a worker may take to go on with its sessions.
@@ -20,16 +20,16 @@ const ADMINISTRATION: Duration = Duration::from_secs(5);
 pub struct Heir {
     // These are dropped first: workers that wait for them end then.
     pub(super) workers: Vec<WorkerHeir>,
-    pub(super) done: Inherited,
+    pub(super) done: Inheritances,
     server: Server,
 }
 
 /// How many sessions each worker goes on with, or why it cannot.
-pub(super) type Inherited = mpsc::Receiver<Result<usize, String>>;
+pub(super) type Inheritances = mpsc::Receiver<Result<usize, String>>;
 
 /// What a worker waits for.
 pub(super) struct WorkerHeir {
-    pub(super) state: Option<oneshot::Sender<(Instant, WorkerState)>>,
+    pub(super) state: mpsc::SyncSender<Inherited>,
     pub(super) go: oneshot::Sender<()>,
 }
 
@@ -70,6 +70,21 @@ impl Server {
 }
 
 impl Heir {
+    /// Prepares sessions of the other process, which goes on serving them.
+    ///
+    /// # Errors
+    /// If a worker has ended.
+    pub fn prepare(&mut self, part: ServerState) -> anyhow::Result<()> {
+        part.workers.into_iter().try_for_each(|part| self.give(part, Inherited::InAdvance))
+    }
+
+    fn give(&self, part: HandedOver, how: impl FnOnce(HandedOver) -> Inherited) -> anyhow::Result<()> {
+        let index = part.index;
+        let worker =
+            self.workers.get(usize::from(index)).context("the state is that of more workers than there are")?;
+        worker.state.send(how(part)).map_err(|_| anyhow::anyhow!("worker {index} has ended"))
+    }
+
     /// Goes on with the sessions of the other process, and gives their number. The server does not serve yet.
     ///
     /// # Errors
@@ -82,11 +97,19 @@ impl Heir {
             self.workers.len()
         );
         let near_addresses = self.server.services.network.standing().near_addresses.clone();
-        self.server.services.applications.take_over(state.instances, &near_addresses);
-        for (index, then, state) in state.workers {
-            let worker = self.workers.get_mut(usize::from(index));
-            let sender = worker.and_then(|worker| worker.state.take()).context("two workers have one number")?;
-            sender.send((then, state)).map_err(|_| anyhow::anyhow!("worker {index} has ended"))?;
+        let connecting = state.workers.iter().flat_map(|worker| &worker.connecting).map(ConnectingRecord::session);
+        self.server.services.applications.take_over(state.instances, &connecting.collect(), &near_addresses);
+        let mut workers = state.workers;
+        workers.sort_by_key(|worker| worker.index);
+        workers.dedup_by_key(|worker| worker.index);
+        ensure!(workers.len() == found, "the state has two workers of one number");
+        for record in state.open_calls {
+            if let Some(worker) = workers.get_mut(usize::from(record.worker)) {
+                worker.open_calls.push((record.session, record.open()));
+            }
+        }
+        for worker in workers {
+            self.give(worker, Inherited::All)?;
         }
         let mut sessions = 0;
         for _ in 0..found {

@@ -18,6 +18,9 @@ pub use passed::PassedSockets;
 
 /// The status is told at most once in this time.
 const STATUS_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is tried to tell of another process that serves, and the pause between two tries.
+const SUCCESSOR_TRIES: u32 = 200;
+const SUCCESSOR_PAUSE: Duration = Duration::from_millis(10);
 /// The longest status, in characters.
 const MAX_STATUS: usize = 256;
 
@@ -48,6 +51,20 @@ impl ServiceManager {
         let now = clock_gettime(ClockId::Monotonic);
         let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"), "reading the configuration again");
+    }
+
+    /// Another process serves in the place of this one, which ends: the service manager watches that one from now on. This may wait a moment
+    /// for room, because without it the end of this process would be the end of the service.
+    pub(crate) fn tell_successor(&mut self, process: u32) {
+        self.messages.send(format!("MAINPID={process}"));
+        for _ in 0..SUCCESSOR_TRIES {
+            if !self.messages.are_waiting() {
+                return;
+            }
+            std::thread::sleep(SUCCESSOR_PAUSE);
+            self.messages.flush();
+        }
+        tracing::error!(process, "the service manager was not told that another process serves: it may end that one");
     }
 
     /// The server stops.

@@ -1,6 +1,7 @@
 //! What the two processes of a takeover say to each other.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 
 use rtmfp::handover::CookieJarState;
 use serde::{Deserialize, Serialize};
@@ -8,10 +9,17 @@ use serde::{Deserialize, Serialize};
 /// Every message of the new process begins with this, so that no other program is taken for one.
 pub(super) const GREETING: &str = "introd takeover";
 
+/// What this program can: 1, the state at once; 2, sessions in advance besides. Both have version 1 of the state.
+pub(super) const VERSIONS: RangeInclusive<u32> = 1..=2;
+/// The first version in which sessions are copied in advance.
+pub(super) const WITH_COPIES: u32 = 2;
+/// All of it changes when the state does.
+const _: () = assert!(super::STATE_VERSION == 1, "state of another version is another version of the takeover");
+
 /// A message. New kinds are added at the end.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Message {
-    /// From the new process: it reads this version of the state.
+    /// From the new process: it speaks this version.
     Hello { greeting: String, version: u32, program: String },
     /// From the old process, which shares its sockets. Their descriptors follow, in the order of `listeners`.
     Offer(OfferRecord),
@@ -27,6 +35,10 @@ pub(super) enum Message {
     Yours,
     /// From the new process: it serves.
     Serving,
+    /// From the old process: so many bytes follow, which are sessions as they are now. They may change before the state follows.
+    Copies { length: u64 },
+    /// From the old process: all sessions have been copied once more. The new process says the same when it has prepared them.
+    Copied,
 }
 
 /// What the old process shares before the sessions.

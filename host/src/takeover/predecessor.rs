@@ -7,12 +7,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use introd_liveness::Pulse;
 use introd_udp::UdpSocket;
 use rtmfp::crypto::CookieJar;
 
 use super::channel::{Channel, ChannelError};
-use super::message::{GREETING, ListenerRecord, Message, OfferRecord};
-use super::state::{STATE_VERSION, ServerState};
+use super::message::{GREETING, ListenerRecord, Message, OfferRecord, VERSIONS};
+use super::state::ServerState;
 use super::{monotonic, successor};
 use crate::network::Listener;
 use crate::serve::Listening;
@@ -43,25 +44,32 @@ impl Predecessor {
     /// # Errors
     /// If there is one, and it cannot be taken over. It goes on serving.
     pub fn find(path: &Path) -> anyhow::Result<Option<(Self, Offer)>> {
-        let stream = match UnixStream::connect(path) {
-            Ok(stream) => stream,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error).with_context(|| format!("cannot use the Unix socket {}", path.display())),
-        };
-        let mut channel = Channel::new(stream)?;
-        let hello = Message::Hello {
-            greeting: GREETING.to_owned(),
-            version: STATE_VERSION,
-            program: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        channel.send(&hello, ANSWER)?;
-        let OfferRecord { program, process, listeners, certificates, cookies, at } =
-            match channel.receive(Some(ANSWER))? {
-                Message::Offer(offer) => offer,
-                other => return Err(unexpected(other)),
+        let mut version = *VERSIONS.end();
+        let (mut channel, offer) = loop {
+            let stream = match UnixStream::connect(path) {
+                Ok(stream) => stream,
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                    return Ok(None);
+                }
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot use the Unix socket {}", path.display()));
+                }
             };
+            let mut channel = Channel::new(stream, Pulse::unwatched())?;
+            let hello = Message::Hello {
+                greeting: GREETING.to_owned(),
+                version,
+                program: env!("CARGO_PKG_VERSION").to_owned(),
+            };
+            channel.send(&hello, ANSWER)?;
+            match channel.receive(Some(ANSWER))? {
+                Message::Offer(offer) => break (channel, offer),
+                // An older program may speak an older version.
+                Message::Refused(_) if version > *VERSIONS.start() => version -= 1,
+                other => return Err(unexpected(other)),
+            }
+        };
+        let OfferRecord { program, process, listeners, certificates, cookies, at } = offer;
         let count = listeners.iter().map(Vec::len).sum();
         let descriptors = channel.receive_descriptors(count, ANSWER)?;
         let listening =
@@ -75,20 +83,29 @@ impl Predecessor {
         (&self.program, self.process)
     }
 
-    /// Has the old process stand still, goes on with its sessions by `import`, which gives their number, and begins to serve by `serve`.
+    /// Prepares sessions that the old process copies, by `prepare`; then has it stand still, goes on with its sessions by `import`, which
+    /// gives their number, and begins to serve by `serve`.
     ///
     /// # Errors
     /// If that fails. The old process goes on serving, and this one must not.
     pub fn replace<H>(
         mut self,
         heir: &mut H,
+        mut prepare: impl FnMut(&mut H, ServerState) -> anyhow::Result<()>,
         import: impl FnOnce(&mut H, ServerState) -> anyhow::Result<usize>,
         serve: impl FnOnce(&mut H),
     ) -> anyhow::Result<usize> {
         self.channel.send(&Message::Ready, ANSWER)?;
-        let bytes = match self.channel.receive(Some(ANSWER + successor::STANDSTILL))? {
-            Message::State { length } => self.channel.receive_bytes(length, ANSWER)?,
-            other => return Err(unexpected(other)),
+        let bytes = loop {
+            match self.channel.receive(Some(ANSWER + successor::STANDSTILL))? {
+                Message::Copies { length } => {
+                    let bytes = self.channel.receive_bytes(length, ANSWER)?;
+                    prepare(heir, ServerState::from_bytes(&bytes)?)?;
+                }
+                Message::Copied => self.channel.send(&Message::Copied, ANSWER)?,
+                Message::State { length } => break self.channel.receive_bytes(length, ANSWER)?,
+                other => return Err(unexpected(other)),
+            }
         };
         let began = Instant::now();
         let state = ServerState::from_bytes(&bytes)?;

@@ -12,14 +12,12 @@
 //! A section of a kind that is not known is passed over: a newer server may have something that it can do without. A section of a known
 //! kind and another version is an error: the takeover is refused.
 
-use std::time::Instant;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::monotonic;
-use crate::apps::InstanceRecord;
-use crate::serve::WorkerState;
+use crate::apps::{InstanceRecord, OpenCallRecord};
+use crate::serve::{ConnectingRecord, HandedOver, WorkerState};
 
 /// The version of a worker's state: that of the engine's records, and of the server's own in `host/src/serve/handover.rs` and
 /// `host/flash/src/server/handover`.
@@ -34,16 +32,21 @@ const HEADER: usize = 1 + 4 + 8 + 4;
 
 /// The kind of the section that has the instances with a script.
 const INSTANCES: u8 = 2;
-
-/// A worker's state: its number, the time from which the times in it count, and the rest.
-type Worker = (u8, Instant, WorkerState);
+/// The kind of the section that has the ids of a worker's sessions that are as they were when they were copied.
+const UNCHANGED: u8 = 3;
+/// The kind of the section that has the clients of a worker that wait for an answer to their `connect`.
+const CONNECTING: u8 = 4;
+/// The kind of the section that has what clients wait for.
+const OPEN_CALLS: u8 = 5;
 
 /// The state of a server.
 pub struct ServerState {
-    /// Each worker's: its number, the time from which the times in it count, and the rest.
-    pub workers: Vec<Worker>,
+    /// That of each worker.
+    pub workers: Vec<HandedOver>,
     /// The instances that have a script.
     pub instances: Vec<InstanceRecord>,
+    /// What clients wait for that their scripts have not answered.
+    pub open_calls: Vec<OpenCallRecord>,
 }
 
 /// Why a state is not read.
@@ -68,6 +71,9 @@ pub enum StateReadError {
         /// The version that this program reads.
         known: u32,
     },
+    /// A section is about a worker whose state is missing.
+    #[error("the state of worker {0} is missing")]
+    NoWorker(u8),
     /// What is in a section is not of its type.
     #[error("a section cannot be read: {0}")]
     Unreadable(String),
@@ -81,8 +87,17 @@ impl ServerState {
     pub fn to_bytes(&self) -> Result<Vec<u8>, StateReadError> {
         let mut out = MAGIC.to_vec();
         section(&mut out, INSTANCES, STATE_VERSION, &self.instances)?;
-        for (index, then, state) in &self.workers {
+        for HandedOver { index, then, state, unchanged, connecting, .. } in &self.workers {
             section(&mut out, WORKER, STATE_VERSION, &(index, monotonic::write(*then), state))?;
+            if !unchanged.is_empty() {
+                section(&mut out, UNCHANGED, STATE_VERSION, &(index, unchanged))?;
+            }
+            if !connecting.is_empty() {
+                section(&mut out, CONNECTING, STATE_VERSION, &(index, connecting))?;
+            }
+        }
+        if !self.open_calls.is_empty() {
+            section(&mut out, OPEN_CALLS, STATE_VERSION, &self.open_calls)?;
         }
         Ok(out)
     }
@@ -93,14 +108,23 @@ impl ServerState {
     /// If it is not such bytes, or of a version that this program does not read.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateReadError> {
         let mut rest = bytes.strip_prefix(MAGIC).ok_or(StateReadError::NoState)?;
-        let (mut workers, mut instances) = (Vec::new(), Vec::new());
+        let (mut workers, mut instances, mut open_calls) = (Vec::<HandedOver>::new(), Vec::new(), Vec::new());
         while !rest.is_empty() {
             let (kind, version, body) = take_section(&mut rest)?;
             match kind {
                 WORKER => {
                     let (index, then, state): (u8, i64, WorkerState) = content(version, STATE_VERSION, body)?;
-                    workers.push((index, monotonic::read(then), state));
+                    workers.push(HandedOver::new(index, monotonic::read(then), state));
                 }
+                UNCHANGED => {
+                    let (index, unchanged): (u8, Vec<u32>) = content(version, STATE_VERSION, body)?;
+                    worker(&mut workers, index)?.unchanged = unchanged;
+                }
+                CONNECTING => {
+                    let (index, connecting): (u8, Vec<ConnectingRecord>) = content(version, STATE_VERSION, body)?;
+                    worker(&mut workers, index)?.connecting = connecting;
+                }
+                OPEN_CALLS => open_calls.extend(content::<Vec<OpenCallRecord>>(version, STATE_VERSION, body)?),
                 INSTANCES => instances.extend(content::<Vec<InstanceRecord>>(version, STATE_VERSION, body)?),
                 _ => {
                     let bytes = body.len();
@@ -113,8 +137,13 @@ impl ServerState {
                 }
             }
         }
-        Ok(Self { workers, instances })
+        Ok(Self { workers, instances, open_calls })
     }
+}
+
+/// The worker of that number.
+fn worker(workers: &mut [HandedOver], index: u8) -> Result<&mut HandedOver, StateReadError> {
+    workers.iter_mut().find(|worker| worker.index == index).ok_or(StateReadError::NoWorker(index))
 }
 
 fn section(out: &mut Vec<u8>, kind: u8, version: u32, content: &impl Serialize) -> Result<(), StateReadError> {
@@ -161,7 +190,7 @@ mod tests {
     use super::*;
 
     fn empty() -> Vec<u8> {
-        ServerState { workers: Vec::new(), instances: Vec::new() }.to_bytes().unwrap()
+        ServerState { workers: Vec::new(), instances: Vec::new(), open_calls: Vec::new() }.to_bytes().unwrap()
     }
 
     fn with_section(kind: u8, version: u32) -> Vec<u8> {

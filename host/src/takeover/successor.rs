@@ -10,16 +10,19 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use introd_liveness::{AtStandstill, BEAT, Pulse};
 use rtmfp::crypto::CookieJar;
+use rustix::net::sockopt;
 use tokio::sync::oneshot;
 
 use super::channel::{Channel, ChannelError};
-use super::message::{GREETING, ListenerRecord, Message, OfferRecord};
-use super::monotonic;
-use super::state::{STATE_VERSION, ServerState};
+use super::message::{GREETING, ListenerRecord, Message, OfferRecord, VERSIONS, WITH_COPIES};
+use super::state::ServerState;
+use super::worker_mail::{answer, tell};
+use super::{copying, monotonic};
 use crate::apps::Applications;
 use crate::network::Listener;
-use crate::serve::{Fate, HandOver, Mail, MailSender};
+use crate::serve::{Copies, Fate, HandOver, HandedOver, Mail, MailSender};
 
 /// How long the workers stand still at most: after that they go on, whatever the new process does.
 pub(super) const STANDSTILL: Duration = Duration::from_secs(10);
@@ -27,8 +30,8 @@ pub(super) const STANDSTILL: Duration = Duration::from_secs(10);
 const START: Duration = Duration::from_secs(120);
 /// How long it may take for an answer otherwise.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long to wait for room in a worker's mailbox before it is tried again.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How long to wait after an error of the Unix socket.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a server leaves to its successor, besides its sessions.
 pub struct Estate {
@@ -50,7 +53,7 @@ pub struct Successors {
     /// Tells the socket from another one at the same path, which a successor has put there.
     inode: u64,
     is_ending: Arc<AtomicBool>,
-    replaced: Option<oneshot::Receiver<()>>,
+    replaced: Option<oneshot::Receiver<u32>>,
     /// Another process has taken over: the path is its own.
     is_replaced: bool,
 }
@@ -69,24 +72,34 @@ impl Successors {
         })?;
         let is_ending = Arc::new(AtomicBool::new(false));
         let (tell, replaced) = oneshot::channel();
-        let ends = Arc::clone(&is_ending);
+        let (ends, mut tell) = (Arc::clone(&is_ending), Some(tell));
         // It waits for other processes, and nothing waits for it.
-        let work = move || wait(&listener, &estate, &ends, tell);
-        std::thread::Builder::new().name("takeover".to_owned()).spawn(work).context("no thread can be started")?;
+        let work = move |pulse: &Pulse| {
+            if let Some(process) = wait(&listener, &estate, &ends, pulse)
+                && let Some(tell) = tell.take()
+            {
+                let _ = tell.send(process);
+            }
+            Ok(())
+        };
+        introd_liveness::spawn("takeover", AtStandstill::Say, work).context("no thread can be started")?;
         tracing::info!(path = %path.display(), "another process may take over here");
         Ok(Self { path: path.to_owned(), inode, is_ending, replaced: Some(replaced), is_replaced: false })
     }
 
-    /// Waits until another process has taken over: then this one ends, and tells nobody.
-    pub async fn replaced(&mut self) {
-        let is_replaced = match &mut self.replaced {
-            Some(replaced) => replaced.await.is_ok(),
-            None => false,
+    /// Waits until another process has taken over, and gives its number: then this one ends, and tells nobody.
+    pub async fn replaced(&mut self) -> u32 {
+        let process = match &mut self.replaced {
+            Some(replaced) => replaced.await.ok(),
+            None => None,
         };
         self.replaced = None;
-        self.is_replaced = is_replaced;
-        if !is_replaced {
-            std::future::pending::<()>().await;
+        match process {
+            Some(process) => {
+                self.is_replaced = true;
+                process
+            }
+            None => std::future::pending().await,
         }
     }
 }
@@ -112,55 +125,57 @@ fn bind(path: &Path) -> io::Result<(UnixListener, u64)> {
     let new = path.with_file_name(name);
     let _ = std::fs::remove_file(&new);
     let listener = UnixListener::bind(&new)?;
+    // The thread that waits there shows now and then that it goes on.
+    sockopt::set_socket_timeout(&listener, sockopt::Timeout::Recv, Some(BEAT))?;
     std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600))?;
     let inode = std::fs::symlink_metadata(&new)?.ino();
     std::fs::rename(&new, path)?;
     Ok((listener, inode))
 }
 
-fn wait(listener: &UnixListener, estate: &Estate, is_ending: &AtomicBool, tell: oneshot::Sender<()>) {
+/// The number of the process that has taken over. `None`: this one ends for another reason.
+fn wait(listener: &UnixListener, estate: &Estate, is_ending: &AtomicBool, pulse: &Pulse) -> Option<u32> {
     loop {
+        pulse.beat();
         let stream = match listener.accept() {
             Ok((stream, _)) => stream,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => {
                 tracing::warn!(%error, "a process that wants to take over cannot be heard");
-                std::thread::sleep(PAUSE * 20);
+                std::thread::sleep(PAUSE);
                 continue;
             }
         };
         if is_ending.load(Ordering::Acquire) {
-            return;
+            return None;
         }
-        match serve(stream, estate) {
-            Ok(true) => {
-                let _ = tell.send(());
-                return;
-            }
-            Ok(false) => (),
+        match serve(stream, estate, pulse) {
+            Ok(Some(process)) => return Some(process),
+            Ok(None) => (),
             Err(error) => tracing::error!(%error, "the takeover has failed: this process goes on serving"),
         }
     }
 }
 
-/// Speaks with a process that has connected. True: it has taken over.
-fn serve(stream: UnixStream, estate: &Estate) -> Result<bool, ChannelError> {
-    let mut channel = Channel::new(stream)?;
-    let program = match channel.receive(Some(ANSWER)) {
+/// Speaks with a process that has connected. Gives its number if it has taken over.
+pub(super) fn serve(stream: UnixStream, estate: &Estate, pulse: &Pulse) -> Result<Option<u32>, ChannelError> {
+    let mut channel = Channel::new(stream, pulse.clone())?;
+    let (program, version) = match channel.receive(Some(ANSWER)) {
         Ok(Message::Hello { greeting, version, program }) if greeting == GREETING => {
-            if version != STATE_VERSION {
-                let own = env!("CARGO_PKG_VERSION");
+            if !VERSIONS.contains(&version) {
+                let (own, oldest, newest) = (env!("CARGO_PKG_VERSION"), VERSIONS.start(), VERSIONS.end());
                 let why = format!(
-                    "introd {own} writes version {STATE_VERSION} of the state of its sessions, and introd {program} reads version {version}: \
-                     restart the server without a takeover"
+                    "introd {own} is taken over by programs that speak version {oldest} to {newest}, and introd {program} speaks version \
+                     {version}: restart the server without a takeover"
                 );
-                tracing::error!("no takeover: {why}");
+                tracing::warn!("no takeover: {why}");
                 channel.send(&Message::Refused(why), ANSWER)?;
-                return Ok(false);
+                return Ok(None);
             }
-            program
+            (program, version)
         }
         // It looked whether anybody listens.
-        Err(ChannelError::Closed) => return Ok(false),
+        Err(ChannelError::Closed) => return Ok(None),
         Ok(_) => return Err(ChannelError::Unreadable("no greeting".to_owned())),
         Err(error) => return Err(error),
     };
@@ -170,11 +185,13 @@ fn serve(stream: UnixStream, estate: &Estate) -> Result<bool, ChannelError> {
         Message::Ready => (),
         other => return Err(ChannelError::Unreadable(format!("{other:?} instead of Ready"))),
     }
+    let copies =
+        if version >= WITH_COPIES { copying::copy(&mut channel, &estate.mailboxes, pulse)? } else { Vec::new() };
     let began = Instant::now();
-    let standstill = Standstill::begin(estate, began)?;
-    let bytes = standstill.collect(&estate.applications).map_err(ChannelError::Unreadable);
+    let standstill = Standstill::begin(estate, copies, began, pulse)?;
+    let bytes = standstill.collect(&estate.applications);
     let bytes = bytes.inspect_err(|error| drop(channel.send(&Message::Refused(error.to_string()), ANSWER)))?;
-    channel.send_state(&bytes, standstill.left())?;
+    channel.send_bytes(|length| Message::State { length }, &bytes, standstill.left())?;
     let sessions = match channel.receive(Some(standstill.left()))? {
         Message::Imported { sessions } => sessions,
         other => return Err(ChannelError::Unreadable(format!("{other:?} instead of Imported"))),
@@ -189,9 +206,10 @@ fn serve(stream: UnixStream, estate: &Estate) -> Result<bool, ChannelError> {
         Ok(other) => return Err(ChannelError::Unreadable(format!("{other:?} instead of Serving"))),
         Err(error) => return Err(error),
     }
-    tracing::info!(sessions, took = ?began.elapsed(), "another process has taken over");
+    // The workers stood still a little less than that.
+    tracing::info!(sessions, bytes = bytes.len(), stood_still = ?began.elapsed(), "another process has taken over");
     standstill.end();
-    Ok(true)
+    Ok(Some(channel.process()))
 }
 
 fn offer(channel: &mut Channel, estate: &Estate) -> Result<(), ChannelError> {
@@ -217,24 +235,20 @@ fn offer(channel: &mut Channel, estate: &Estate) -> Result<(), ChannelError> {
 /// The workers, while they stand still. When this is dropped, they go on.
 struct Standstill {
     until: Instant,
-    states: mpsc::Receiver<(u8, Instant, crate::serve::WorkerState)>,
+    states: mpsc::Receiver<HandedOver>,
     fates: Vec<oneshot::Sender<Fate>>,
+    pulse: Pulse,
 }
 
 impl Standstill {
-    fn begin(estate: &Estate, now: Instant) -> Result<Self, ChannelError> {
+    /// `copies`: for each worker what was copied of its sessions, if anything was.
+    fn begin(estate: &Estate, copies: Vec<Copies>, now: Instant, pulse: &Pulse) -> Result<Self, ChannelError> {
         let (state, states) = mpsc::channel();
-        let mut standstill = Self { until: now + STANDSTILL, states, fates: Vec::new() };
+        let mut standstill = Self { until: now + STANDSTILL, states, fates: Vec::new(), pulse: pulse.clone() };
+        let mut copies = copies.into_iter();
         for mailbox in &*estate.mailboxes {
-            let (order, fate) = HandOver::new(state.clone());
-            let mut mail = Mail::HandOver(order);
-            while let Err(tokio::sync::mpsc::error::TrySendError::Full(back)) = mailbox.try_send(mail) {
-                if standstill.left().is_zero() {
-                    return Err(ChannelError::Unreadable("a worker has no time to stand still".to_owned()));
-                }
-                std::thread::sleep(PAUSE);
-                mail = back;
-            }
+            let (order, fate) = HandOver::new(copies.next(), state.clone());
+            tell(mailbox, Mail::HandOver(Box::new(order)), standstill.until, pulse)?;
             standstill.fates.push(fate);
         }
         Ok(standstill)
@@ -246,15 +260,15 @@ impl Standstill {
     }
 
     /// The state of all of them.
-    fn collect(&self, applications: &Applications) -> Result<Vec<u8>, String> {
+    fn collect(&self, applications: &Applications) -> Result<Vec<u8>, ChannelError> {
         let mut workers = Vec::with_capacity(self.fates.len());
         while workers.len() < self.fates.len() {
-            let worker = self.states.recv_timeout(self.left());
-            workers.push(worker.map_err(|_| "a worker does not stand still".to_owned())?);
+            workers.push(answer(&self.states, self.until, &self.pulse)?);
         }
-        workers.sort_by_key(|(index, ..)| *index);
-        let state = ServerState { workers, instances: applications.hand_over() };
-        state.to_bytes().map_err(|error| error.to_string())
+        workers.sort_by_key(|worker| worker.index);
+        let (instances, open_calls) = applications.hand_over();
+        let state = ServerState { workers, instances, open_calls };
+        state.to_bytes().map_err(|error| ChannelError::Unreadable(error.to_string()))
     }
 
     /// They end, and tell nobody.

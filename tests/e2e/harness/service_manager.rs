@@ -30,8 +30,20 @@ impl Manager {
     /// A command that runs the program, which tells this manager how it is.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        command.args(arguments).env_remove("RUST_LOG").env("NOTIFY_SOCKET", self.folder.path().join("notify"));
+        self.tells(command.args(arguments).env_remove("RUST_LOG"));
         command
+    }
+
+    /// Has what the command starts tell this manager how it is.
+    pub(crate) fn tells<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("NOTIFY_SOCKET", self.folder.path().join("notify"))
+    }
+
+    /// Waits for a message.
+    pub(crate) fn wait(&self) -> String {
+        self.socket.set_nonblocking(false).expect("a socket");
+        self.socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        self.next().expect("a message in time")
     }
 
     /// Waits for a message with this line, and gives it back with those before it.

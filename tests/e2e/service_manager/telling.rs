@@ -2,12 +2,15 @@
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use introd_tests::program::{Files, Process, Server, introd, probe};
+use introd_tests::folder::Folder;
+use introd_tests::program::{Files, Process, Server, binary, introd, probe};
 use introd_tests::waiting::{DEADLINE, eventually};
 use rtmfp::PeerId;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use crate::harness::clients::{TIMEOUT, client};
 use crate::harness::service_manager::Manager;
@@ -68,6 +71,58 @@ fn a_service_manager_in_the_abstract_namespace_hears_the_server() {
     let length = socket.recv(&mut bytes).expect("a message in time");
     assert!(bytes[..length].starts_with(b"READY=1\n"), "{}", String::from_utf8_lossy(&bytes[..length]));
     assert_eq!(server.stop().code, Some(0));
+}
+
+/// The number after `MAINPID=`.
+fn main_process(heard: &[String]) -> Option<u32> {
+    heard.iter().find_map(|message| message.strip_prefix("MAINPID=")?.parse().ok())
+}
+
+#[tokio::test]
+async fn a_reload_after_the_program_was_replaced_has_the_new_one_take_over() {
+    let (manager, folder) = (Manager::new(), Folder::new());
+    let program = folder.join("introd");
+    std::fs::copy(binary(), &program).expect("a copy");
+    let takeover = format!("--takeover={}", folder.join("takeover").display());
+    let mut command = Command::new(&program);
+    command.args(LISTEN).arg(&takeover).env_remove("RUST_LOG");
+    let server = Server::by(manager.tells(&mut command));
+    manager.wait_for("READY=1");
+    let mut connected = client(server.addresses[0], 1).await;
+
+    // A program that does not start changes nothing.
+    let replace = |by: &dyn Fn(&Path)| {
+        let new = folder.join("new");
+        by(&new);
+        std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its own file");
+        std::fs::rename(&new, &program).expect("its own folder");
+        server.signal(Signal::HUP);
+    };
+    replace(&|new| std::fs::write(new, "#!/bin/sh\nexit 3\n").expect("a file"));
+    let heard = manager.wait_for("READY=1");
+    assert!(heard.last().is_some_and(|last| last.contains("the new program has not taken over")), "{heard:?}");
+    assert_eq!(main_process(&heard), None);
+    server.logged().wait_for("it has ended with exit status: 3", 1);
+
+    replace(&|new| {
+        std::fs::copy(binary(), new).expect("a copy");
+    });
+    let mut heard = Vec::new();
+    // The two processes tell in any order.
+    while main_process(&heard).is_none() || !heard.iter().any(|message: &String| message.starts_with("READY=1")) {
+        heard.push(manager.wait());
+    }
+    assert!(heard[0].starts_with("RELOADING=1\n"), "{heard:?}");
+    let next = main_process(&heard).and_then(|process| Pid::from_raw(process.try_into().ok()?)).expect("a process");
+    assert_ne!(next, server.id());
+    // The client is still there, and the service ends in an orderly way.
+    let answer = connected.call("introd.connectivity", Vec::new(), TIMEOUT).await.expect("it is connected");
+    assert!(answer.is_ok());
+    rustix::process::kill_process(next, Signal::TERM).expect("it runs");
+    let heard = manager.wait_for("STOPPING=1");
+    assert!(heard.last().is_some_and(|last| last.contains("closing 1 client")), "{heard:?}");
+    // The output of both, which is one pipe.
+    assert_eq!(server.ended().code, Some(0));
 }
 
 /// Whether the process has been stopped by a signal (SIGSTOP).

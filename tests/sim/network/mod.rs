@@ -235,6 +235,12 @@ impl Sim {
         result
     }
 
+    /// Another process, which will take a node's endpoint over, is told of its sessions in advance.
+    pub(crate) fn copy(&mut self, node: NodeId) {
+        let (now, seed) = (self.now, self.dice.seed());
+        self.nodes[node.0].copy(now, seed);
+    }
+
     /// Another process takes a node's endpoint over.
     pub(crate) fn take_over(&mut self, node: NodeId) {
         let (now, seed) = (self.now, self.dice.seed());

@@ -1,11 +1,15 @@
 //! A node: an endpoint, its addresses, and the driver around it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rtmfp::flow::{FlowEvent, RecvFlowId};
-use rtmfp::{Config, Endpoint, Event, KeyingDone, Lookup, Origin, SessionCounts, SessionId, TaggedAddress, Transmit};
+use rtmfp::handover::{Clock, EndpointState};
+use rtmfp::{
+    Config, Endpoint, Event, KeyingDone, Lookup, Origin, PreparedSession, SessionCounts, SessionId, TaggedAddress,
+    Transmit,
+};
 
 use super::identities;
 use super::nat::Nat;
@@ -55,6 +59,24 @@ pub(crate) struct Node {
     pub(crate) keying_jobs: usize,
     /// When the endpoint wants to be woken.
     pub(crate) wake: Option<Instant>,
+    heir: Option<Box<Heir>>,
+}
+
+/// An endpoint that will go on with the sessions of another.
+pub(crate) struct Heir {
+    endpoint: Endpoint,
+    config: Config,
+    /// The time from which the times in the records count.
+    then: Instant,
+    /// The sessions that there are.
+    all: Vec<u32>,
+    /// The sessions that it was told of, as they were then.
+    prepared: HashMap<u32, PreparedSession>,
+}
+
+fn by_way_of_bytes(state: &EndpointState) -> EndpointState {
+    let bytes = postcard::to_stdvec(state).expect("a state can be written");
+    postcard::from_bytes(&bytes).expect("what was written can be read")
 }
 
 /// What came out of an endpoint.
@@ -89,17 +111,38 @@ impl Node {
             messages: Vec::new(),
             keying_jobs: 0,
             wake: None,
+            heir: None,
         }
     }
 
-    /// Another endpoint goes on with the sessions, as another process would: by way of the bytes of the state.
+    /// Another endpoint is told of the sessions as they are now, and may go on with them later.
+    pub(crate) fn copy(&mut self, now: Instant, seed: [u8; 32]) -> &mut Heir {
+        let heir = self.heir.get_or_insert_with(|| {
+            let config = Config { sessions_by_prefix: SessionCounts::default(), ..self.config.clone() };
+            let endpoint = Endpoint::new(now, config.clone(), seed);
+            Box::new(Heir { endpoint, config, then: now, all: Vec::new(), prepared: HashMap::new() })
+        });
+        let (clock, places) = (Clock::new(heir.then), 0..self.endpoint.places());
+        let is_known = |id| heir.prepared.contains_key(&id);
+        let changes: Vec<_> = self.endpoint.session_changes(clock, places, is_known).collect();
+        heir.all = changes.iter().map(|(id, _)| *id).collect();
+        let records = changes.into_iter().filter_map(|(_, record)| record).collect();
+        let state = by_way_of_bytes(&EndpointState::of_sessions(0, records));
+        let sessions = heir.endpoint.prepare(heir.then, state, Some).expect("sessions like this endpoint's");
+        heir.prepared.extend(sessions.into_iter().map(|session| (session.id().get(), session)));
+        heir
+    }
+
+    /// Another endpoint goes on with the sessions, as another process would: by way of the bytes of the state, of which it may have a part
+    /// already.
     pub(crate) fn take_over(&mut self, now: Instant, seed: [u8; 32]) {
-        let state = postcard::to_stdvec(&self.endpoint.hand_over(now)).expect("a state can be written");
-        let state = postcard::from_bytes(&state).expect("what was written can be read");
-        let config = Config { sessions_by_prefix: SessionCounts::default(), ..self.config.clone() };
-        self.endpoint = Endpoint::new(now, config.clone(), seed);
-        self.config = config;
-        self.endpoint.take_over(now, now, state, Some).expect("the state of an endpoint like this one");
+        self.copy(now, seed);
+        let heir = *self.heir.take().expect("it was made just now");
+        let Heir { mut endpoint, config, then, all, mut prepared } = heir;
+        let sessions = all.iter().filter_map(|id| prepared.remove(id)).collect();
+        let table = by_way_of_bytes(&self.endpoint.hand_over_table(Clock::new(then)));
+        endpoint.take_over(now, then, table, sessions, Some).expect("the state of an endpoint like this one");
+        (self.endpoint, self.config) = (endpoint, config);
     }
 
     /// The interface that packets to `to` leave by.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::inbox::Full;
@@ -128,8 +129,22 @@ impl AppActor for ScriptHandle {
     }
 
     fn clients(&self) -> Vec<KnownClient> {
-        self.0.ledger.known()
+        let mut known = self.0.ledger.known();
+        for (client, open) in self.0.requests.calls() {
+            if let Ok(place) = known.binary_search_by_key(&client, |known| known.client)
+                && let Some(known) = known.get_mut(place)
+            {
+                known.open.push(open);
+            }
+        }
+        known
     }
+
+    fn is_busy(&self) -> bool {
+        // In this order: what is taken from the inbox is taken in a turn.
+        self.0.inbox.has_events() || self.0.has_turn.load(Ordering::Acquire)
+    }
+
     fn reconfigure(&self, settings: Arc<Application>) {
         self.set_settings(settings);
     }

@@ -170,20 +170,10 @@ impl AppActors for Host {
         folder: &Path,
         settings: &Arc<Application>,
         totals: &Arc<dyn Totals>,
-    ) -> Option<Arc<dyn AppActor>> {
-        opened(name, self.open_counted(name.clone(), folder, Arc::clone(settings), Some(Arc::clone(totals)), None))
-    }
-
-    fn take_over(
-        &self,
-        name: &InstanceName,
-        folder: &Path,
-        settings: &Arc<Application>,
-        totals: &Arc<dyn Totals>,
-        clients: Vec<KnownClient>,
+        taken_over: Option<Vec<KnownClient>>,
     ) -> Option<Arc<dyn AppActor>> {
         let totals = Some(Arc::clone(totals));
-        opened(name, self.open_counted(name.clone(), folder, Arc::clone(settings), totals, Some(clients)))
+        opened(name, self.open_counted(name.clone(), folder, Arc::clone(settings), totals, taken_over))
     }
 
     fn memory(&self) -> usize {

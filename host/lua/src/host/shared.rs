@@ -89,6 +89,8 @@ pub(crate) struct Shared {
     queue: ArcSwap<Queue>,
     /// Whether its thread has been told that there is something to do, and has yet to look.
     pub(crate) is_ready: AtomicBool,
+    /// Whether it has a turn at this moment, or keeps commands for which a worker has no room.
+    pub(crate) has_turn: AtomicBool,
     /// Its place on its thread; only that thread uses it.
     pub(crate) place: AtomicUsize,
     /// The files with which the script has hung: it stays closed until they change.
@@ -132,6 +134,7 @@ impl Shared {
             connections: Mutex::default(),
             queue: ArcSwap::new(queue),
             is_ready: AtomicBool::new(false),
+            has_turn: AtomicBool::new(false),
             place: AtomicUsize::new(usize::MAX),
             closed: Mutex::default(),
             state: AtomicU8::new(ScriptState::Starting as u8),

@@ -161,6 +161,7 @@ impl Thread {
                 continue;
             }
             place.is_held = false;
+            place.opening.shared.has_turn.store(false, Ordering::Release);
             if runtime.is_over() {
                 self.end(number);
             } else {
@@ -185,12 +186,14 @@ impl Thread {
             let app = place.opening.shared.application();
             tracing::warn!(%app, ?used, "the application takes more than its share of its scripts' thread: what comes for it waits while others have their turn");
         }
+        place.opening.shared.has_turn.store(true, Ordering::Release);
         let queue = &self.queue;
         let result = catch_unwind(AssertUnwindSafe(|| match turn.kind {
             Kind::Event => place.handle(now),
             Kind::Reload => place.reload(),
             Kind::Start => place.start(queue),
         }));
+        place.opening.shared.has_turn.store(place.has_unsent_commands(), Ordering::Release);
         let used = now.elapsed();
         self.schedule.charge(turn.app, turn.kind, used);
         place.opening.shared.busy.add(used);

@@ -1,5 +1,7 @@
 //! An event on its way to the script.
 
+use std::sync::Arc;
+
 use introd_flash::server::{Call, Publication};
 use introd_policy::message::{AppEvent, ClientId, ClientInfo};
 use introd_policy::net_connection::ConnectionEvent;
@@ -10,7 +12,7 @@ pub(crate) enum InboxItem {
     Connect {
         number: u64,
         client: ClientId,
-        info: Box<ClientInfo>,
+        info: Arc<ClientInfo>,
     },
     Lookup {
         number: u64,

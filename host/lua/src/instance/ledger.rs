@@ -76,13 +76,14 @@ impl Ledger {
             far_address: kept.far_address,
             reported: kept.reported,
             groups: kept.groups,
+            open: Vec::new(),
         };
         accepted.map(known).collect()
     }
 
     /// Enters clients that another process has accepted.
     pub(crate) fn take_over(&self, clients: Vec<KnownClient>) {
-        for KnownClient { client, info, far_address, reported, groups } in clients {
+        for KnownClient { client, info, far_address, reported, groups, .. } in clients {
             self.insert(client, KeptClient { info, far_address, reported, groups, is_accepted: true });
         }
     }
@@ -91,7 +92,7 @@ impl Ledger {
     pub(crate) fn note(&self, event: &AppEvent) {
         match event {
             AppEvent::Connect { client, info, .. } => {
-                self.insert(*client, KeptClient::of(&Arc::new(ClientInfo::clone(info))));
+                self.insert(*client, KeptClient::of(info));
             }
             AppEvent::Accepted { client } => self.change(*client, |kept| kept.is_accepted = true),
             AppEvent::Disconnect { client } => self.remove(*client),
@@ -128,7 +129,7 @@ mod tests {
         // Nothing is known of it before.
         ledger.note(&AppEvent::Accepted { client });
         assert!(ledger.all().is_empty());
-        ledger.note(&AppEvent::Connect { request, client, info: Box::new(info.clone()) });
+        ledger.note(&AppEvent::Connect { request, client, info: Arc::new(info.clone()) });
         assert_eq!(state(&ledger), (false, info.far_address, vec![], vec![]));
         ledger.note(&AppEvent::Accepted { client });
         ledger.note(&AppEvent::FarAddressChange { client, address: at("192.0.2.1:1") });

@@ -13,7 +13,7 @@ use introd_flash::amf::Value;
 use introd_flash::command::{Level, info};
 use introd_flash::server::Rejection;
 use introd_policy::message::{AppEvent, ClientCommand, ClientId, PeerLookup};
-use introd_policy::{RequestId, Verdict};
+use introd_policy::{OpenCall, RequestId, Verdict};
 use rtmfp::PeerId;
 
 use super::item::InboxItem;
@@ -225,6 +225,17 @@ impl OpenRequests {
         self.table().open.remove(&number).map(|open| open.request)
     }
 
+    /// The calls and publications that are open, each with its client.
+    pub(crate) fn calls(&self) -> Vec<(ClientId, OpenCall)> {
+        let table = self.table();
+        let open = table.open.values().filter_map(|open| match open.request {
+            OpenRequest::Call { client, transaction } => Some((client, OpenCall::Call(transaction))),
+            OpenRequest::Publish { client, publication } => Some((client, OpenCall::Publication(publication))),
+            OpenRequest::Connect(_) | OpenRequest::Lookup(_) => None,
+        });
+        open.collect()
+    }
+
     /// Takes everything out, the oldest first.
     pub(crate) fn take_all(&self) -> Vec<(u64, OpenRequest)> {
         let mut all: Vec<_> = self.table().open.drain().collect();
@@ -324,8 +335,11 @@ mod tests {
         };
         let (_, info) = crate::tests::a_client();
         let events = || {
-            let connect =
-                AppEvent::Connect { request: RequestId::from_number(7), client, info: Box::new(info.clone()) };
+            let connect = AppEvent::Connect {
+                request: RequestId::from_number(7),
+                client,
+                info: std::sync::Arc::new(info.clone()),
+            };
             let publication = Publication { number: 6, name: "cam".to_owned(), kind: "live".to_owned() };
             let publish = AppEvent::Publish { client, publication };
             [connect, lookup(8), call(5.0), call(0.0), publish, AppEvent::Disconnect { client }]

@@ -124,8 +124,8 @@ impl Roster {
     }
 
     /// A client asks to connect.
-    pub(crate) fn insert(&mut self, id: ClientId, info: ClientInfo) -> Rc<RosterMember> {
-        let info = Arc::new(info);
+    pub(crate) fn insert(&mut self, id: ClientId, info: impl Into<Arc<ClientInfo>>) -> Rc<RosterMember> {
+        let info = info.into();
         self.ledger.insert(id, KeptClient::of(&info));
         self.insert_as(id, info)
     }

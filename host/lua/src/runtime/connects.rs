@@ -1,6 +1,7 @@
 //! Clients that connect and leave.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mlua::MultiValue;
 use mlua::Value;
@@ -19,7 +20,7 @@ use introd_policy::message::ClientId;
 use introd_policy::message::ClientInfo;
 
 impl Runtime {
-    pub(super) fn connect(&mut self, number: u64, client: ClientId, info: ClientInfo) {
+    pub(super) fn connect(&mut self, number: u64, client: ClientId, info: Arc<ClientInfo>) {
         let is_open = self.instance.requests.begin(number, |_| ()).is_some();
         let before = self.instance.roster.borrow().get(client);
         before.into_iter().for_each(|before| self.leave(&before));

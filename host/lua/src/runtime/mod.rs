@@ -137,7 +137,7 @@ impl Runtime {
 
     fn dispatch(&mut self, item: InboxItem) {
         match item {
-            InboxItem::Connect { number, client, info } => self.connect(number, client, *info),
+            InboxItem::Connect { number, client, info } => self.connect(number, client, info),
             InboxItem::Lookup { number } => self.look_up(number),
             InboxItem::Call { client, .. } | InboxItem::Publish { client, .. } => self.of_client(client, item),
             // The runtime itself puts these among the events of a client.

@@ -134,7 +134,7 @@ impl Server {
         let request = self.pending.next_id()?;
         let mut decision = ConnectDecision::new(self.app.clone());
         decision.advance(ConnectInput::Begin);
-        let event = AppEvent::Connect { request, client, info: Box::new(info.clone()) };
+        let event = AppEvent::Connect { request, client, info: Arc::new(info.clone()) };
         let deadline = now + self.app.policy().deadline;
         let waiting = Waiting::Connect(client, Box::new(info), decision);
         self.pending.insert(request, deadline, Some(client.session), waiting);

@@ -197,7 +197,7 @@ fn what_was_answered_meanwhile_does_not_reach_the_script() {
     let instance = std::rc::Rc::clone(&scene.stage.runtime.instance);
     let now = instance.now.get();
     for event in [
-        AppEvent::Connect { request, client, info: Box::new(info) },
+        AppEvent::Connect { request, client, info: std::sync::Arc::new(info) },
         AppEvent::Call { client: accepted, call },
         super::host::lookup(),
     ] {

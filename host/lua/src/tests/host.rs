@@ -91,7 +91,7 @@ pub(super) fn lookup_of(target: impl Into<Option<rtmfp::PeerId>>) -> AppEvent {
 pub(super) fn connect(number: u32) -> AppEvent {
     let (_, info) = scene("").stage.next_client();
     let request = RequestId::from_number(u64::from(number));
-    AppEvent::Connect { request, client: client(number), info: Box::new(info) }
+    AppEvent::Connect { request, client: client(number), info: Arc::new(info) }
 }
 
 pub(super) fn is_denied(sent: &Sent) -> bool {
@@ -150,7 +150,9 @@ fn a_folder_without_a_script_has_none() {
     let result = host.open(name("app", "1"), empty.path(), Arc::new(settings(|_| ())));
     assert!(matches!(result, Err(ScriptError::NoScript(_))));
     let totals: Arc<dyn Totals> = Arc::new(Nobody);
-    assert!(AppActors::open(&host, &name("app", "1"), empty.path(), &Arc::new(settings(|_| ())), &totals).is_none());
+    assert!(
+        AppActors::open(&host, &name("app", "1"), empty.path(), &Arc::new(settings(|_| ())), &totals, None).is_none()
+    );
 }
 
 #[test]

@@ -114,6 +114,11 @@ impl<T> PendingRequests<T> {
         self.deadlines.postpone(by);
     }
 
+    /// The requests that wait.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|slot| Some(&slot.occupant.as_ref()?.request))
+    }
+
     /// How many requests wait.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()

@@ -60,6 +60,12 @@ impl<K: Key> Index<K> {
         self.ids.find(self.seed.hash_one(key), |id| key_of::<K>(*id, slots).as_ref() == Some(key)).copied()
     }
 
+    /// Makes room for so many sessions at once.
+    pub(super) fn reserve(&mut self, sessions: usize, slots: &Slots<Occupant>) {
+        let seed = &self.seed;
+        self.ids.reserve(sessions, |other| key_of::<K>(*other, slots).map_or(0, |key| seed.hash_one(key)));
+    }
+
     /// Enters a session under its present key; another session that has the entry loses it.
     pub(super) fn insert(&mut self, id: SessionId, slots: &Slots<Occupant>) {
         let Some(key) = key_of::<K>(id, slots) else { return };

@@ -25,4 +25,5 @@ mod turning_away;
 mod tests;
 
 pub use application::SessionInfo;
+pub use handover::PreparedSession;
 pub use state::Endpoint;

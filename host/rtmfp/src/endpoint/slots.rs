@@ -3,6 +3,7 @@
 mod handover;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::session_id::{MAX_GENERATION, MAX_PREFIXES, MAX_SLOTS, PREFIX_SHIFT, SLOT_BITS, SessionId};
 
@@ -12,6 +13,8 @@ const MIN_FREE: usize = 256;
 struct Slot<T> {
     /// From 1, so that no id is 0.
     generation: u8,
+    /// Whether the occupant may have changed since [`Slots::changes`] was asked about it.
+    is_changed: bool,
     occupant: Option<T>,
 }
 
@@ -42,14 +45,14 @@ impl<T> Slots<T> {
         let index = match reused {
             Some(index) => index,
             None if can_grow => {
-                self.slots.push(Slot { generation: 0, occupant: None });
+                self.slots.push(Slot { generation: 0, is_changed: true, occupant: None });
                 self.slots.len() as u32 - 1
             }
             None => return None,
         };
         let slot = self.slots.get_mut(index as usize)?;
         slot.generation = if slot.generation == MAX_GENERATION { 1 } else { slot.generation + 1 };
-        slot.occupant = Some(occupant);
+        (slot.occupant, slot.is_changed) = (Some(occupant), true);
         Some(SessionId(self.prefix | u32::from(slot.generation) << SLOT_BITS | index))
     }
 
@@ -67,6 +70,7 @@ impl<T> Slots<T> {
 
     pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut T> {
         let slot = self.slots.get_mut(id.slot())?;
+        slot.is_changed = true;
         (slot.generation == id.generation() && id.0 >> PREFIX_SHIFT == self.prefix >> PREFIX_SHIFT)
             .then_some(slot.occupant.as_mut())?
     }
@@ -83,9 +87,26 @@ impl<T> Slots<T> {
 
     /// Every id in use and what stands behind it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, &T)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            let id = SessionId(self.prefix | u32::from(slot.generation) << SLOT_BITS | index as u32);
+        self.slots.iter().zip(0..).filter_map(|(slot, index)| {
+            let id = SessionId(self.prefix | u32::from(slot.generation) << SLOT_BITS | index);
             slot.occupant.as_ref().map(|occupant| (id, occupant))
+        })
+    }
+
+    /// How many places there are, free ones among them.
+    pub(crate) fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// As [`Self::iter`], for some of the places, and whether the occupant may have changed since this was asked the last time.
+    pub(crate) fn changes(&mut self, places: Range<usize>) -> impl Iterator<Item = (SessionId, &T, bool)> {
+        let (prefix, end) = (self.prefix, places.end.min(self.slots.len()));
+        let begin = places.start.min(end);
+        let some = self.slots.get_mut(begin..end).unwrap_or_default();
+        some.iter_mut().zip(begin as u32..).filter_map(move |(slot, index)| {
+            let id = SessionId(prefix | u32::from(slot.generation) << SLOT_BITS | index);
+            let is_changed = std::mem::replace(&mut slot.is_changed, false);
+            slot.occupant.as_ref().map(|occupant| (id, occupant, is_changed))
         })
     }
 
@@ -94,6 +115,7 @@ impl<T> Slots<T> {
         let prefix = self.prefix;
         self.slots.iter_mut().enumerate().filter_map(move |(index, slot)| {
             let id = SessionId(prefix | u32::from(slot.generation) << SLOT_BITS | index as u32);
+            slot.is_changed = true;
             slot.occupant.as_mut().map(|occupant| (id, occupant))
         })
     }
@@ -133,6 +155,25 @@ mod tests {
             last = next;
         }
         assert_eq!(slots.iter().count(), 2);
+    }
+
+    #[test]
+    fn occupants_that_may_have_changed_are_told_once() {
+        let mut slots = Slots::new(0, 1000);
+        let ids: Vec<_> = (0..4).map(|value| slots.insert(value).unwrap()).collect();
+        let changed = |slots: &mut Slots<i32>, places| -> Vec<i32> {
+            slots.changes(places).filter(|(.., is_changed)| *is_changed).map(|(_, value, _)| *value).collect()
+        };
+        assert_eq!(changed(&mut slots, 0..2), [0, 1]);
+        assert_eq!(changed(&mut slots, 0..9), [2, 3]);
+        assert_eq!(changed(&mut slots, 0..9), [0; 0]);
+        *slots.get_mut(ids[2]).unwrap() += 10;
+        slots.remove(ids[0]);
+        assert_eq!(changed(&mut slots, 0..9), [12]);
+        assert_eq!(slots.changes(0..9).count(), 3, "those that have not changed are there too");
+        slots.iter_mut().for_each(|(_, value)| *value += 100);
+        assert_eq!(changed(&mut slots, 1..3), [101, 112]);
+        assert_eq!(changed(&mut slots, 7..9), [0; 0]);
     }
 
     #[test]

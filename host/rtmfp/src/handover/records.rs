@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::session_id::SessionId;
+
 /// Numbers that this end counts up, such as sequence numbers, are below this: no session lives for so long, and counting never overflows.
 pub(crate) const MAX_NUMBER: u64 = 1 << 60;
 
@@ -28,6 +30,29 @@ impl EndpointState {
     pub fn session_count(&self) -> usize {
         self.sessions.len()
     }
+
+    /// Takes the sessions out, for [`Endpoint::prepare`](crate::Endpoint::prepare).
+    #[must_use]
+    pub fn take_sessions(&mut self) -> Self {
+        Self::of_sessions(self.prefix, std::mem::take(&mut self.sessions))
+    }
+
+    /// The ids of the sessions.
+    pub fn session_ids(&self) -> impl Iterator<Item = SessionId> {
+        self.sessions.iter().map(|session| SessionId::from_wire(session.id))
+    }
+
+    /// The state with these sessions besides those that it has.
+    #[must_use]
+    pub fn with_sessions(mut self, sessions: Vec<SessionRecord>) -> Self {
+        self.sessions.extend(sessions);
+        self
+    }
+
+    /// These sessions, and nothing else of the endpoint: for [`Endpoint::prepare`](crate::Endpoint::prepare).
+    pub fn of_sessions(prefix: u8, sessions: Vec<SessionRecord>) -> Self {
+        Self { prefix, generations: Vec::new(), free: Vec::new(), sessions, cookies: Vec::new() }
+    }
 }
 
 /// What recognises the cookies that were given out, so that handshakes under way go on.
@@ -46,8 +71,9 @@ pub(crate) struct CookieRecord {
     pub(crate) session: u32,
 }
 
+/// The state of a session. Only the engine looks into it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SessionRecord {
+pub struct SessionRecord {
     pub(crate) id: u32,
     pub(crate) is_initiator: bool,
     pub(crate) phase: PhaseRecord,
@@ -69,6 +95,13 @@ pub(crate) struct SessionRecord {
     pub(crate) suspect_until: Option<i64>,
     pub(crate) budget: BudgetRecord,
     pub(crate) forwards: u64,
+}
+
+impl SessionRecord {
+    /// Its id, in wire form.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -38,7 +38,14 @@ impl AppActor for Policy {
 }
 
 impl AppActors for Policy {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>, _: &Arc<dyn Totals>) -> Option<Arc<dyn AppActor>> {
+    fn open(
+        &self,
+        _: &InstanceName,
+        _: &Path,
+        _: &Arc<Application>,
+        _: &Arc<dyn Totals>,
+        _: Option<Vec<introd_policy::KnownClient>>,
+    ) -> Option<Arc<dyn AppActor>> {
         Some(Arc::new(Policy(Arc::clone(&self.0))))
     }
 }

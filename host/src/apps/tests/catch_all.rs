@@ -40,6 +40,7 @@ impl AppActors for Opened {
         folder: &Path,
         _: &Arc<Application>,
         _: &Arc<dyn Totals>,
+        _: Option<Vec<introd_policy::KnownClient>>,
     ) -> Option<Arc<dyn AppActor>> {
         self.0.lock().push((name.to_string(), folder.to_owned()));
         Some(Arc::new(Waits))

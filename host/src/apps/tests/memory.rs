@@ -75,7 +75,14 @@ impl AppActor for Heavy {
 struct HeavyPolicies(Arc<Heap>);
 
 impl AppActors for HeavyPolicies {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>, _: &Arc<dyn Totals>) -> Option<Arc<dyn AppActor>> {
+    fn open(
+        &self,
+        _: &InstanceName,
+        _: &Path,
+        _: &Arc<Application>,
+        _: &Arc<dyn Totals>,
+        _: Option<Vec<introd_policy::KnownClient>>,
+    ) -> Option<Arc<dyn AppActor>> {
         let script = Arc::new(Script { used: HEAVY.into(), ..Script::default() });
         self.0.policies.lock().push(Arc::clone(&script));
         Some(Arc::new(Heavy(Arc::clone(&self.0), script)))

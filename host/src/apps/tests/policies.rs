@@ -62,7 +62,14 @@ impl AppActor for Idle {
 struct Makes(Mutex<Vec<Arc<Idle>>>);
 
 impl AppActors for Makes {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>, _: &Arc<dyn Totals>) -> Option<Arc<dyn AppActor>> {
+    fn open(
+        &self,
+        _: &InstanceName,
+        _: &Path,
+        _: &Arc<Application>,
+        _: &Arc<dyn Totals>,
+        _: Option<Vec<introd_policy::KnownClient>>,
+    ) -> Option<Arc<dyn AppActor>> {
         let actor = Arc::new(Idle::default());
         self.0.lock().push(Arc::clone(&actor));
         Some(actor)

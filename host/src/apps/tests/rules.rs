@@ -163,7 +163,14 @@ impl AppActor for Counts {
 struct Gives(Option<Arc<Counts>>);
 
 impl AppActors for Gives {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>, _: &Arc<dyn Totals>) -> Option<Arc<dyn AppActor>> {
+    fn open(
+        &self,
+        _: &InstanceName,
+        _: &Path,
+        _: &Arc<Application>,
+        _: &Arc<dyn Totals>,
+        _: Option<Vec<introd_policy::KnownClient>>,
+    ) -> Option<Arc<dyn AppActor>> {
         self.0.clone().map(|policy| policy as _)
     }
 }

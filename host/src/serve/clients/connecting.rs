@@ -47,11 +47,11 @@ impl ClientTurn<'_, '_> {
             }
         };
         let program = ClientProgram::of(&request);
-        let info = Box::new(self.client_info(&info, request));
+        let info = Arc::new(self.client_info(&info, request));
         let decision = ConnectDecision::new(AskedApplication::of(seat.instance(), adaptor));
         let peer = info.far_id;
         let connect =
-            PendingConnect { session, peer, decision, seat: Some((seat, info)), program, is_script_told: false };
+            PendingConnect { session, peer, decision, info, seat: Some(seat), program, is_script_told: false };
         self.drive_connect(client, connect, ConnectInput::Begin);
     }
 
@@ -107,15 +107,15 @@ impl ClientTurn<'_, '_> {
         request: Option<RequestId>,
     ) -> ConnectInput {
         let failed = |why: &str| ConnectInput::Verdict(Verdict::Failed(why.to_owned()));
-        let Some((seat, info)) = connect.seat.take() else { return failed("the connect has no seat") };
+        let Some(seat) = connect.seat.take() else { return failed("the connect has no seat") };
         let script = seat.instance().actor().cloned();
-        client.place = Some((info.far_id, seat));
+        client.place = Some((connect.info.far_id, seat));
         client.dealings = Some(Box::default());
         client.stats = ClientStats::default();
         let (Some(script), Some(request)) = (script, request) else {
             return failed("too many requests wait for replies");
         };
-        let event = AppEvent::Connect { request, client: client_id(self.session), info };
+        let event = AppEvent::Connect { request, client: client_id(self.session), info: Arc::clone(&connect.info) };
         if script.tell(event).is_ok() {
             connect.is_script_told = true;
             return ConnectInput::Pending;
@@ -125,8 +125,8 @@ impl ClientTurn<'_, '_> {
     }
 
     fn accepted(&mut self, client: &mut Client, connect: PendingConnect, is_fallback: bool) {
-        if let Some((seat, info)) = connect.seat {
-            client.place = Some((info.far_id, seat));
+        if let Some(seat) = connect.seat {
+            client.place = Some((connect.info.far_id, seat));
         }
         if is_fallback
             && connect.is_script_told

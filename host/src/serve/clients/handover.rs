@@ -1,108 +1,200 @@
 //! The clients of a worker as records, and back: another process goes on with them.
 //!
-//! Limits by rate begin anew. A client whose connect waits for a policy is refused by the new process: the policy that was asked is gone.
+//! Limits by rate begin anew. The policies that were asked are gone: those of the new process are asked about a client whose connect waits, and
+//! calls that wait fail.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use introd_flash::command::Level;
+use introd_flash::command::{Level, info};
 use introd_flash::server::{NetConnection, Rejection};
 use introd_netgroup::channel::{GroupChannels, JoinLimits};
 use introd_netgroup::{GroupDigest, GroupKey};
-use introd_policy::InstanceName;
-use introd_policy::message::ClientStats;
+use introd_policy::message::{ClientCommand, ClientStats};
+use introd_policy::{InstanceName, OpenCall};
 use rtmfp::flow::SendFlowId;
 use rtmfp::handover::Clock;
 use rtmfp::{PeerId, SessionId};
 
 use super::bookkeeping::Bookkeeping;
-use super::client::{Client, Closing, Dealings};
+use super::client::{Client, Closing, Dealings, client_id};
 use super::client_groups::{ClientGroups, Membership};
 use super::ending::Ending;
 use super::table::Clients;
 use crate::introducer::Counter;
 use crate::meetings::NatKind;
-use crate::serve::handover::{ClientRecord, GroupsRecord, MembershipRecord, PlaceRecord};
-use crate::serve::turn::Turn;
+use crate::serve::handover::{ClientRecord, ConnectingRecord, GroupsRecord, MembershipRecord, PlaceRecord};
+use crate::serve::turn::{Turn, WorkerInfo};
+
+/// A client of another process that nobody finds yet.
+pub(in crate::serve) struct PreparedClient {
+    session: SessionId,
+    /// Where its packets go.
+    address: SocketAddr,
+    client: Box<Client>,
+    /// Where it is to take its seat, if it has none yet.
+    place: Option<PlaceRecord>,
+    groups: Option<GroupsRecord>,
+    reported: Vec<SocketAddr>,
+}
+
+impl PreparedClient {
+    /// The session.
+    pub(in crate::serve) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Whether it waits for the answer to its `connect`.
+    pub(in crate::serve) fn waits(&self) -> bool {
+        self.client.connection.is_pending()
+    }
+
+    /// Clients that came first are taken over before the others.
+    pub(in crate::serve) fn order(&self) -> impl Ord + use<> {
+        (self.client.accepted, self.session)
+    }
+}
 
 impl Clients {
     /// Processes what waits within the clients' connections: it is not part of their records.
     pub(in crate::serve) fn prepare_handover(&mut self, turn: &mut Turn<'_>) {
-        let all: Vec<SessionId> = self.clients.keys().copied().collect();
-        for session in all {
+        let waiting = self.clients.iter().filter(|(_, client)| client.connection.has_barriers());
+        let waiting: Vec<SessionId> = waiting.map(|(session, _)| *session).collect();
+        for session in waiting {
             self.with_client(turn, session, |client_turn, client| {
                 client.connection.give_up_barriers(&mut client_turn.agenda.actions);
             });
         }
     }
 
-    /// The clients as records, those that came first before the others.
-    pub(in crate::serve) fn hand_over(&self, turn: &Turn<'_>, clock: Clock) -> Vec<ClientRecord> {
-        let mut all: Vec<_> = self.clients.iter().collect();
-        all.sort_by_key(|(session, client)| (client.accepted, **session));
-        all.into_iter().map(|(session, client)| record(*session, client, turn, clock)).collect()
+    /// A session's client as a record, if it has one.
+    pub(in crate::serve) fn hand_over(
+        &self,
+        turn: &Turn<'_>,
+        session: SessionId,
+        clock: Clock,
+    ) -> Option<ClientRecord> {
+        self.clients.get(&session).map(|client| record(session, client, turn, clock))
     }
 
-    /// Goes on with a client of another process, whose session is there already.
-    pub(in crate::serve) fn take_over(&mut self, turn: &mut Turn<'_>, clock: Clock, record: ClientRecord) {
-        let session = SessionId::from_wire(record.session);
-        let (now, services) = (turn.now, turn.services());
-        let mut client = Box::new(Client::new(&services.connection, now));
+    /// Makes room for so many clients at once.
+    pub(in crate::serve) fn make_room(&mut self, clients: usize) {
+        self.clients.reserve(clients);
+    }
+
+    /// Makes a client of another process, whose session is prepared and sends its packets there. Nobody finds the client yet.
+    pub(in crate::serve) fn prepare(
+        &self,
+        info: &WorkerInfo,
+        clock: Clock,
+        record: ClientRecord,
+        address: SocketAddr,
+    ) -> PreparedClient {
+        let services = &info.services;
+        let mut client = Box::new(Client::new(&services.connection, clock.read(record.active)));
         client.connection = NetConnection::take_over(Arc::clone(&services.connection), record.connection);
         client.sending = record.sending.iter().map(|(stream, flow)| (*stream, SendFlowId(*flow))).collect();
-        client.active = clock.read(record.active);
         let [bytes_in, bytes_out, msg_in, msg_out, msg_dropped] = record.stats;
         client.stats = ClientStats { bytes_in, bytes_out, msg_in, msg_out, msg_dropped, ping_rtt: 0 };
         client.accepted = clock.read_any(record.accepted);
         client.dealings = record.calls.map(|calls| Box::new(Dealings { calls }));
         client.is_proven = record.is_proven;
+        client.nat = NatKind::of(address, &record.reported);
+        client.silence.interval = record.silence_interval;
         if let Some((by, reason)) = record.ending {
             client.ends(Ending::new(by, reason));
         }
         if let Some(control_flow) = record.closing {
             client.seldom().closing = Some(Closing { control_flow });
+        }
+        let mut place = record.place.filter(|_| !client.connection.is_pending());
+        // An application with a script begins when all its clients are known.
+        if let Some(PlaceRecord { peer, .. }) = &place
+            && let Some(seat) =
+                place.as_ref().and_then(|place| services.applications.readmit_early(&name_of(place), address.ip()))
+        {
+            client.place = Some((PeerId(*peer), seat));
+            place = None;
+        }
+        let session = SessionId::from_wire(record.session);
+        PreparedClient { session, address, client, place, groups: record.groups, reported: record.reported }
+    }
+
+    /// Goes on with a client of another process, whose session is there already.
+    pub(in crate::serve) fn take_over(&mut self, turn: &mut Turn<'_>, prepared: PreparedClient) {
+        let PreparedClient { session, address, mut client, place, groups, reported } = prepared;
+        let (now, services) = (turn.now, turn.services());
+        if client.is_closing() {
             self.agenda.closing.insert(now + super::agenda::CLOSE_TIMEOUT, session);
         }
-        let is_pending = client.connection.is_pending();
         let mut is_refused = false;
-        if let (Some(place), Some(info)) = (record.place.filter(|_| !is_pending), turn.endpoint.session(session)) {
-            let (peer, address) = (PeerId(place.peer), info.far_address);
-            match services.applications.readmit(name_of(place), address.ip()) {
-                Ok(seat) => {
-                    let instance = seat.instance().id().0;
-                    client.place = Some((peer, seat));
-                    client.nat = NatKind::of(address, &record.reported);
-                    if client.accepted.is_some() {
-                        if let Some((_, seat)) = &client.place {
-                            seat.instance().traffic().accepted();
-                        }
-                        turn.counters().add(Counter::Connects);
-                        services.directory.connect(peer, session, instance, address, client.is_proven);
-                        services.directory.set_reported(&peer, session, &record.reported);
-                        client.sight(turn, address, &record.reported);
-                        client.groups = record.groups.map(|groups| self.groups_of(turn, session, &client, groups));
-                        client.silence.interval = record.silence_interval;
-                        let due = now + std::time::Duration::from_millis(record.silence_interval.into());
-                        client.silence.due = Some(due);
-                        self.agenda.silence.insert(due, session);
-                    }
-                }
+        if let Some(place) = place {
+            let peer = PeerId(place.peer);
+            match services.applications.readmit(name_of(&place), address.ip()) {
+                Ok(seat) => client.place = Some((peer, seat)),
                 Err(refusal) => {
                     tracing::warn!(%session, %peer, %address, reason = %refusal.for_log(), "client cannot be taken over: closed");
                     is_refused = true;
                 }
             }
         }
+        if let Some((peer, seat)) = client.place.as_ref().filter(|_| client.accepted.is_some()) {
+            let instance = seat.instance();
+            instance.traffic().accepted();
+            turn.counters().add(Counter::Connects);
+            services.directory.connect(*peer, session, instance.id().0, address, client.is_proven);
+            if !reported.is_empty() {
+                services.directory.set_reported(peer, session, &reported);
+            }
+            client.sight(turn, address, &reported);
+            client.groups = groups.map(|groups| self.groups_of(turn, session, &client, groups));
+            let due = now + Duration::from_millis(client.silence.interval.into());
+            client.silence.due = Some(due);
+            self.agenda.silence.insert(due, session);
+        }
         self.clients.insert(session, client);
         if is_refused {
             let (code, why) = ("NetConnection.Connect.AppShutdown", "its application is gone");
             self.close_with(turn, session, Level::Error, code, "The application is gone.", why);
-        } else if is_pending {
-            self.with_client(turn, session, |client_turn, client| {
-                let rejection =
-                    Rejection::new("NetConnection.Connect.Failed", "The server was replaced: connect again.");
-                let _ = client.connection.reject(rejection, &mut client_turn.agenda.actions);
+        }
+    }
+
+    /// Has the policies of this process decide on the clients that wait for an answer to their `connect`. Those of which it is not known what they
+    /// have said are refused.
+    pub(in crate::serve) fn ask_again(
+        &mut self,
+        turn: &mut Turn<'_>,
+        waiting: &[SessionId],
+        connecting: Vec<ConnectingRecord>,
+    ) {
+        let mut requests: HashMap<_, _> =
+            connecting.iter().map(|record| (SessionId::from_wire(record.session()), record.request())).collect();
+        for session in waiting {
+            self.with_client(turn, *session, |client_turn, client| match requests.remove(session).flatten() {
+                Some(request) => client_turn.connect(client, request),
+                None => {
+                    let rejection =
+                        Rejection::new("NetConnection.Connect.Failed", "The server was replaced: connect again.");
+                    let _ = client.connection.reject(rejection, &mut client_turn.agenda.actions);
+                }
             });
         }
+    }
+
+    /// Tells a client that the policy that was to answer is gone.
+    pub(in crate::serve) fn fail_open_call(&mut self, turn: &mut Turn<'_>, session: SessionId, open: OpenCall) {
+        let client = client_id(session);
+        let command = match open {
+            OpenCall::Call(transaction) => {
+                let why = "The server was replaced before the call was answered.";
+                let outcome = Err(info(Level::Error, "NetConnection.Call.Failed", why));
+                ClientCommand::Answer { client, transaction, outcome }
+            }
+            OpenCall::Publication(publication) => ClientCommand::Publish { client, publication, is_allowed: false },
+        };
+        self.obey(turn, command);
     }
 
     /// Makes a client the member of its groups that it was.
@@ -132,8 +224,8 @@ impl Clients {
     }
 }
 
-fn name_of(place: PlaceRecord) -> InstanceName {
-    let PlaceRecord { adaptor, vhost, application, instance, .. } = place;
+fn name_of(place: &PlaceRecord) -> InstanceName {
+    let PlaceRecord { adaptor, vhost, application, instance, .. } = place.clone();
     InstanceName { adaptor, vhost, application, instance }
 }
 

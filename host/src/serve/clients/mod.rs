@@ -39,4 +39,5 @@ mod upkeep;
 #[cfg(test)]
 mod tests;
 
+pub(super) use handover::PreparedClient;
 pub(super) use table::Clients;

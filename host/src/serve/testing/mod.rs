@@ -4,6 +4,7 @@
 //! test lets it pass.
 
 mod far_end;
+mod heir;
 mod plugin;
 mod registry;
 mod script;

@@ -91,7 +91,14 @@ impl AppActor for Script {
 pub(super) struct Only(pub(super) Arc<Script>);
 
 impl AppActors for Only {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>, _: &Arc<dyn Totals>) -> Option<Arc<dyn AppActor>> {
+    fn open(
+        &self,
+        _: &InstanceName,
+        _: &Path,
+        _: &Arc<Application>,
+        _: &Arc<dyn Totals>,
+        _: Option<Vec<introd_policy::KnownClient>>,
+    ) -> Option<Arc<dyn AppActor>> {
         Some(Arc::clone(&self.0) as Arc<dyn AppActor>)
     }
 }

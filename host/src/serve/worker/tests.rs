@@ -1,6 +1,7 @@
 //! A worker as a whole: its mail, its replies, the handshakes that it permits, and its loop over real sockets.
 
 mod draining;
+mod handover;
 mod running;
 
 use std::net::SocketAddr;

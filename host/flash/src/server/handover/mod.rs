@@ -10,6 +10,11 @@ pub use records::ConnectionState;
 pub(super) use records::{CallsRecord, FlowsRecord, PhaseRecord, PublishingRecord, StreamRecord};
 
 impl NetConnection {
+    /// Whether messages may wait at a barrier for those of other flows.
+    pub fn has_barriers(&self) -> bool {
+        self.barriers.is_some()
+    }
+
     /// Processes the messages that wait at a barrier for those of other flows (RFC 7425 §5.2): a barrier is not handed over.
     pub fn give_up_barriers(&mut self, actions: &mut Vec<Action>) {
         if let Some(mut barriers) = self.barriers.take() {

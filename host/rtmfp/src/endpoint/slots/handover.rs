@@ -32,7 +32,10 @@ impl<T> Slots<T> {
         if generations.iter().any(|generation| *generation > MAX_GENERATION) {
             return Err(StateError::Invalid("a generation of a session id"));
         }
-        self.slots = generations.iter().map(|generation| Slot { generation: *generation, occupant: None }).collect();
+        self.slots = generations
+            .iter()
+            .map(|generation| Slot { generation: *generation, is_changed: true, occupant: None })
+            .collect();
         let prefix = self.prefix;
         let mut is_listed = vec![false; found];
         for (id, occupant) in occupants {

@@ -15,7 +15,7 @@ use crate::transmit::InterfaceId;
 fn taken_over(now: Instant, prefix: u8, state: EndpointState) -> Result<Endpoint, StateError> {
     let config = crate::config::Config { session_prefix: prefix, ..server(1) };
     let mut endpoint = Endpoint::new(now, config, [5; 32]);
-    endpoint.take_over(now, now, state, Some)?;
+    endpoint.take_over(now, now, state, Vec::new(), Some)?;
     Ok(endpoint)
 }
 
@@ -49,7 +49,7 @@ fn the_state_is_the_same_after_it_was_taken_over() {
     assert_eq!(endpoint.hand_over(now), state);
     // It is what was given by another endpoint, at another place, or twice.
     assert_eq!(taken_over(now, 3, state.clone()).err(), Some(StateError::Prefix { found: 0, own: 3 }));
-    assert_eq!(endpoint.take_over(now, now, state, Some), Err(StateError::NotEmpty));
+    assert_eq!(endpoint.take_over(now, now, state, Vec::new(), Some), Err(StateError::NotEmpty));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn an_interface_that_the_driver_does_not_have_is_an_error() {
     let (pair, state) = busy();
     let mut endpoint = Endpoint::new(pair.bench.now, server(1), [5; 32]);
     let none = |_: InterfaceId| None;
-    let result = endpoint.take_over(pair.bench.now, pair.bench.now, state, none);
+    let result = endpoint.take_over(pair.bench.now, pair.bench.now, state, Vec::new(), none);
     assert!(matches!(result, Err(StateError::Invalid(_))), "{result:?}");
 }
 

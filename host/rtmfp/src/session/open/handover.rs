@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, FarIdentity, Session, Unusual};
+use super::{FarIdentity, Session, Unusual};
 use crate::config::Config;
 use crate::crypto::{Opener, PeerId, Sealer};
 use crate::flow::Flows;
@@ -12,7 +12,6 @@ use crate::session::mobility::Mobility;
 use crate::session::path_mtu::PathMtu;
 use crate::session::rtt::Rtt;
 use crate::session::state::{Closing, State};
-use crate::startup::initiator_keying::CookieKey;
 use crate::token_bucket::TokenBucket;
 use crate::transmit::{InterfaceId, Transmit};
 use crate::wire::Mode;
@@ -54,8 +53,8 @@ impl Session {
         })
     }
 
-    /// `interface` is the driver's name for the interface in the record; `cookie` is the one that the keying came with, if the
-    /// initiator has yet to show that it got the answer.
+    /// `interface` is the driver's name for the interface in the record. [`Self::keep_rikeying`] is to follow if the initiator has yet to show that
+    /// it got the answer to its keying.
     ///
     /// # Errors
     /// If the record contradicts itself.
@@ -63,7 +62,6 @@ impl Session {
         clock: Clock,
         config: &Config,
         interface: InterfaceId,
-        cookie: Option<CookieKey>,
         record: SessionRecord,
     ) -> Result<Self, StateError> {
         let state = match record.phase {
@@ -87,10 +85,7 @@ impl Session {
             control: record.control,
             identity: FarIdentity::from_record(record.identity),
             mobility: record.mobility.map(|mobility| Box::new(Mobility::from_record(clock, &mobility))),
-            rikeying: record
-                .rikeying
-                .zip(cookie)
-                .map(|(datagram, cookie)| Box::new(Answer { datagram: datagram.into_boxed_slice(), cookie })),
+            rikeying: None,
             is_confirmed: record.is_confirmed,
             heard: clock.read(record.heard),
             pinged: clock.read_any(record.pinged),

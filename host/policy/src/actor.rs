@@ -42,7 +42,7 @@ pub trait AppActor: Send + Sync {
     /// Tells the policy that the verdict on a request is not needed any more: its deadline has passed, or its client is gone.
     fn cancel(&self, request: RequestId);
 
-    /// Whether the policy has ended by itself: no further client should get this instance.
+    /// Whether the policy ends or has ended, because it was told [`AppEvent::Stop`] or by itself: no further client should get this instance.
     fn is_over(&self) -> bool;
 
     /// Whether the policy cannot decide because its script does not load. It can decide again once the script has been mended.

@@ -106,7 +106,7 @@ pub enum AppEvent {
     },
     /// The settings or the script have changed: load the script again, and keep the clients.
     Reload,
-    /// The server stops: run `onAppStop`, then end.
+    /// The instance is to end: disconnect its clients, run `onAppStop`, then end.
     Stop,
 }
 

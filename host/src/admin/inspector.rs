@@ -193,11 +193,12 @@ impl Inspector {
         members
     }
 
-    /// All instances of a virtual host, in the order of their names.
+    /// All instances of a virtual host, in the order of their names. One that ends comes after another of the same name.
     pub(super) fn instances_of(&self, adaptor: &str, vhost: &str) -> Vec<Arc<AppInstance>> {
         let mut instances = self.services.applications.all_instances();
         instances.retain(|instance| instance.name().adaptor == adaptor && instance.name().vhost == vhost);
-        instances.sort_by_cached_key(|instance| instance.name().to_string());
+        let ends = |instance: &AppInstance| instance.actor().is_some_and(|actor| actor.is_over());
+        instances.sort_by_cached_key(|instance| (instance.name().to_string(), ends(instance)));
         instances
     }
 

@@ -229,15 +229,18 @@ impl Applications {
         Ok(actor)
     }
 
-    /// Takes an instance out of the table, and tells its policy to end.
+    /// Takes an instance out of the table, and tells its policy to end. Clients that it still has find it by its number until they are gone:
+    /// no other instance has that number before.
     pub(super) fn end(&self, table: &mut Table, instance: &AppInstance) {
-        if !table.remove(instance) {
-            return;
-        }
-        if let Some(actor) = instance.actor() {
+        if table.remove(instance)
+            && let Some(actor) = instance.actor()
+        {
             let _ = actor.tell(AppEvent::Stop);
         }
-        self.by_id.write().try_remove(usize::from(instance.id().0));
+        let (mut by_id, place) = (self.by_id.write(), usize::from(instance.id().0));
+        if instance.clients() == 0 && by_id.get(place).is_some_and(|known| std::ptr::eq(&**known, instance)) {
+            by_id.remove(place);
+        }
     }
 
     /// Takes a client out of an instance. The instance ends with its last client, unless it has a policy: then it waits for others.

@@ -134,11 +134,12 @@ impl Applications {
         self.all_instances().iter().filter_map(|instance| instance.actor()).any(|actor| actor.is_busy())
     }
 
-    /// The instances that have a script, and what their clients wait for.
+    /// The instances that have a script, without those that end, and what their clients wait for.
     pub fn hand_over(&self) -> (Vec<InstanceRecord>, Vec<OpenCallRecord>) {
         let mut open_calls = Vec::new();
         let record = |instance: &Arc<super::AppInstance>| {
-            let clients = instance.actor()?.clients();
+            // What ends has clients that are about to be closed, and another instance may have its name.
+            let clients = instance.actor().filter(|actor| !actor.is_over())?.clients();
             let of = |known: &'_ KnownClient| known.open.iter().map(|open| OpenCallRecord::of(known, *open)).collect();
             open_calls.extend(clients.iter().flat_map(|known| -> Vec<_> { of(known) }));
             let InstanceName { adaptor, vhost, application, instance: name } = instance.name().clone();

@@ -13,6 +13,7 @@ use rtmfp::PeerId;
 use super::{LOGIN, with_password};
 use crate::harness::clients::{LOOPBACK, TIMEOUT, client, connect};
 use crate::harness::http::{fetch, get};
+use crate::harness::log::said;
 use crate::harness::stranger::Stranger;
 
 /// The names in an Adobe server's answer to getServerStats, in their order, and behind them those of groups.
@@ -85,30 +86,45 @@ async fn scripts_are_reloaded_and_instances_unloaded() {
     let files = with_password("s3cret");
     files.script(
         "app",
-        "trace('<<loaded one>>') function application.onAppStop() trace('<<stopped>>') end function application.onConnect(client) trace('<<id ' .. client.id .. '>>') return true end",
+        "trace('<<loaded one>>')
+        function application.onAppStop(info) trace('<<stopped ' .. info.reason .. '>>') end
+        function application.onConnect(client) trace('<<id ' .. client.id .. '>>') return true end
+        function application.onDisconnect(client) trace('<<gone ' .. client.id .. '>>') end",
         "",
     );
-    let server = Server::administered(files.path(), 1);
+    let server = Server::administered(files.path(), 2);
     let (admin, uri) = (server.admin[0], server.uri(0));
     let mut peer = connect(&uri, LOOPBACK, 1).await;
+    // Clients that do not answer when the server closes their connections: the script does not wait for them.
+    let silent = [connect(&uri, LOOPBACK, 3).await, connect(&uri, LOOPBACK, 4).await];
     let managing = async {
         let users = fetch(admin, &format!("/admin/getUsers?appInst=app/room&{LOGIN}")).await;
-        server.logged().wait_for(&format!("<<id {}>>", users.one("_0")), 1);
+        for user in users.all("_0") {
+            server.logged().wait_for(&format!("<<id {user}>>"), 1);
+        }
         let script = std::fs::read_to_string(files.of_application("app", "main.lua")).unwrap();
         std::fs::write(files.of_application("app", "main.lua"), script.replace("one", "two")).unwrap();
         let reloaded = fetch(admin, &format!("/admin/reloadApp?appInst=app/room&{LOGIN}")).await;
         assert_eq!(reloaded.one("level"), "status", "{reloaded:?}");
         server.logged().wait_for("<<loaded two>>", 1);
-        assert_eq!(fetch(admin, &format!("/admin/getUsers?appInst=app/room&{LOGIN}")).await.all("_0").len(), 1);
+        assert_eq!(fetch(admin, &format!("/admin/getUsers?appInst=app/room&{LOGIN}")).await.all("_0").len(), 3);
         let unloaded = fetch(admin, &format!("/admin/unloadApp?appInst=app/room&{LOGIN}")).await;
-        assert_eq!(unloaded.number("clients"), 1);
+        assert_eq!(unloaded.number("clients"), 3);
     };
     tokio::select! {
         () = managing => (),
         failure = peer.stay() => panic!("{failure}"),
     }
     tokio::time::timeout(TIMEOUT, peer.stay()).await.expect("it is disconnected");
-    server.logged().wait_for("<<stopped>>", 1);
+    server.logged().wait_for("<<stopped server>>", 1);
+    let log = server.log();
+    let told: Vec<&str> = said(&log).into_iter().skip_while(|line| *line != "stopped reload").collect();
+    let mut gone: Vec<&str> = told.iter().copied().filter(|line| line.starts_with("gone ")).collect();
+    assert_eq!((gone.len(), told.get(1 + gone.len())), (3, Some(&"stopped server")), "the ends come first: {told:?}");
+    gone.sort_unstable();
+    gone.dedup();
+    assert_eq!(gone.len(), 3, "each client is gone once: {told:?}");
+    drop(silent);
     // The next client makes a new instance.
     let next = connect(&uri, LOOPBACK, 2).await;
     server.logged().wait_for("<<loaded two>>", 2);

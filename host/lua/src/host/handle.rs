@@ -32,6 +32,9 @@ impl ScriptHandle {
     /// As [`Self::try_send`], for an instance that is woken later.
     fn put(&self, event: AppEvent) -> Result<(), Full> {
         let shared = &*self.0;
+        if matches!(event, AppEvent::Stop) {
+            shared.is_ending.store(true, Ordering::Release);
+        }
         let is_running = || matches!(shared.state(), ScriptState::Starting | ScriptState::Running);
         match shared.state() {
             ScriptState::Starting | ScriptState::Running => {
@@ -105,7 +108,7 @@ impl AppActor for ScriptHandle {
     }
 
     fn is_over(&self) -> bool {
-        self.state() == ScriptState::Stopped
+        self.0.is_ending.load(Ordering::Acquire) || self.state() == ScriptState::Stopped
     }
 
     fn has_failed(&self) -> bool {

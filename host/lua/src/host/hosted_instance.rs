@@ -140,6 +140,9 @@ impl HostedInstance {
                 break;
             }
         }
+        if runtime.is_ending() {
+            shared.is_ending.store(true, Ordering::Release);
+        }
         runtime.is_over()
     }
 
@@ -158,6 +161,10 @@ impl HostedInstance {
     pub(super) fn start(&mut self, queue: &Arc<Queue>) -> bool {
         let shared = &self.opening.shared;
         shared.inbox.take_reload();
+        if shared.is_ending.load(Ordering::Acquire) {
+            // The thread before has taken the event, and got stuck before the instance ended.
+            let _ = shared.inbox.push(AppEvent::Stop, |event| shared.requests.admit(event));
+        }
         if shared.is_closed() {
             tracing::error!(app = %shared.name, "the script has hung and has not changed since: its application stays closed");
             return false;

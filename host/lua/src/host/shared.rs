@@ -79,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) is_taken_over: AtomicBool,
     /// Another process has taken over the clients: the instance ends for that reason.
     pub(crate) is_replaced: Arc<AtomicBool>,
+    /// Whether the instance is to end, or has begun to: no further client gets it.
+    pub(crate) is_ending: AtomicBool,
     /// How long its script has kept its thread busy.
     pub(crate) busy: BusyTime,
     /// The last errors of its script.
@@ -128,6 +130,7 @@ impl Shared {
             ledger: Arc::default(),
             is_taken_over: AtomicBool::new(false),
             is_replaced: Arc::default(),
+            is_ending: AtomicBool::new(false),
             memory,
             busy: BusyTime::default(),
             errors: Arc::default(),

@@ -123,6 +123,13 @@ impl Roster {
         self.accepted.clone()
     }
 
+    /// All clients, in the order of their ids.
+    pub(crate) fn all(&self) -> Vec<Rc<RosterMember>> {
+        let mut all: Vec<_> = self.members.values().cloned().collect();
+        all.sort_unstable_by_key(|member| member.id);
+        all
+    }
+
     /// A client asks to connect.
     pub(crate) fn insert(&mut self, id: ClientId, info: impl Into<Arc<ClientInfo>>) -> Rc<RosterMember> {
         let info = info.into();

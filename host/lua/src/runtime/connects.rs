@@ -148,18 +148,26 @@ impl Runtime {
 
     pub(super) fn disconnect(&mut self, client: ClientId) {
         let Some(member) = self.instance.roster.borrow().get(client) else { return };
-        let last = self.last_publications(&member);
+        self.depart(&member, Vec::new());
+    }
+
+    /// A client is gone: the script is told of these events, of the ends of what it publishes, and of its own end.
+    pub(super) fn depart(&mut self, member: &Rc<RosterMember>, mut last: Vec<InboxItem>) {
+        last.extend(self.last_publications(member));
         if last.is_empty() && !member.is_catching_up.get() {
-            self.leave(&member);
+            self.leave(member);
             return;
         }
         // The script is told of that after everything before it.
         member.deferred.borrow_mut().extend(last);
-        member.deferred.borrow_mut().push_back(InboxItem::Event(AppEvent::Disconnect { client }));
-        self.release(&member, HANDLERS_AT_ONCE);
+        member.deferred.borrow_mut().push_back(InboxItem::Event(AppEvent::Disconnect { client: member.id }));
+        self.release(member, HANDLERS_AT_ONCE);
     }
 
     pub(super) fn leave(&mut self, member: &Rc<RosterMember>) {
+        if member.phase.get() == Phase::Gone {
+            return;
+        }
         if member.is_connecting.replace(false) {
             // Its decision is not needed any more.
             self.script.cancel(|purpose| matches!(purpose, Purpose::Connect(other) if Rc::ptr_eq(other, member)));

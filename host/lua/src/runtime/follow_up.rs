@@ -17,16 +17,23 @@ use crate::instance::open_requests::call_failed;
 impl Runtime {
     /// Whether handlers are to run as soon as it is this instance's turn.
     pub(crate) fn is_behind(&self) -> bool {
+        if self.is_over() {
+            return false;
+        }
         let queues = [self.unanswered.len(), self.untold.len(), self.catching_up.len()];
         let has_requests = !self.again.is_empty() && self.starting.is_over();
         queues.iter().any(|waiting| *waiting > 0)
             || has_requests
+            || self.is_ending()
             || self.starting.is_behind()
             || self.script.state.connections.has_local()
     }
 
     /// Runs one handler that is due. False if none is.
     pub(super) fn do_next_due(&mut self, now: Instant) -> bool {
+        if self.is_ending() {
+            return self.do_next_at_end();
+        }
         if let Some((token, _)) = self.script.state.next_asked().filter(|(_, until)| *until <= now) {
             self.give_up_answer(token, "did not answer in time");
         } else if let Some((number, event)) = self.script.state.connections.take_local() {
@@ -58,6 +65,23 @@ impl Runtime {
                 }
                 None => (),
             }
+        }
+        true
+    }
+
+    /// The same for an instance that ends: nothing is due any more but what follows from that.
+    fn do_next_at_end(&mut self) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        if let Some((handler, failure)) = self.untold.pop_front() {
+            self.tell_of(&handler, &failure);
+        } else if let Some(token) = self.unanswered.pop_front() {
+            self.give_up_answer(token, "is gone");
+        } else if let Some(member) = self.catching_up.pop_front() {
+            self.catch_up(&member, 1);
+        } else {
+            self.end_next();
         }
         true
     }

@@ -1,4 +1,4 @@
-//! The end of an instance, and the reload of its script.
+//! The reload of a script, and `onAppStop`.
 
 use std::sync::Arc;
 
@@ -7,39 +7,9 @@ use mlua::Value;
 
 use super::Runtime;
 use crate::api::script::Script;
-use crate::instance::open_requests::Answer;
-use crate::instance::open_requests::OpenRequest;
 use introd_config::Application;
-use introd_flash::server::Rejection;
-use introd_policy::RequestId;
-use introd_policy::Verdict;
-use introd_policy::message::ClientCommand;
 
 impl Runtime {
-    pub(super) fn stop(&mut self, reason: &'static str, code: &str) {
-        if self.is_over {
-            return;
-        }
-        self.is_over = true;
-        self.say_stop(reason);
-        self.instance.connections.open.end();
-        self.instance.queries.cancel_all();
-        // After a takeover they are another process's clients.
-        let left = if reason == "takeover" { Vec::new() } else { self.instance.roster.borrow().accepted() };
-        for member in left {
-            let reason = Some("the application has ended".into());
-            self.instance.send(ClientCommand::Disconnect { client: member.id, reason });
-        }
-        for (number, request) in self.instance.requests.take_all() {
-            if let OpenRequest::Connect(_) = request {
-                let rejection = Rejection::new(code, "the application has ended");
-                self.instance.decide(RequestId::from_number(number), Verdict::Reject(Box::new(rejection)));
-            } else {
-                self.instance.answer(Answer::failed(number, request, "the application has ended"));
-            }
-        }
-    }
-
     pub(super) fn say_stop(&mut self, reason: &'static str) {
         if let Ok(info) = self.script.lua().create_table_from([("reason", reason)]) {
             self.call("onAppStop", MultiValue::from_iter([Value::Table(info)]));
@@ -55,6 +25,9 @@ impl Runtime {
     /// with it: variables, timers, waiting handlers, HTTP requests, watches of
     /// files, fields that it set on clients, NetConnections with their groups. If the new script does not load, the old one goes on.
     pub(super) fn reload(&mut self) {
+        if self.is_ending() {
+            return;
+        }
         let app = self.instance.name.clone();
         match Script::load(&self.instance, &self.folder) {
             Ok(script) => {

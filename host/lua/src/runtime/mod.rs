@@ -7,6 +7,7 @@ mod calls;
 mod client_events;
 mod connections;
 mod connects;
+mod ending;
 mod errors;
 mod follow_up;
 mod lifecycle;
@@ -32,6 +33,7 @@ use crate::instance::Instance;
 use crate::instance::item::InboxItem;
 use crate::instance::open_requests::Answer;
 use crate::instance::roster::RosterMember;
+use ending::Ending;
 use introd_policy::message::AppEvent;
 use starting::Starting;
 
@@ -47,6 +49,8 @@ pub(crate) struct Runtime {
     pub(crate) script: Script,
     folder: PathBuf,
     is_over: bool,
+    /// Set once the instance is to end.
+    ending: Option<Ending>,
     /// Open requests about which a reloaded script is yet to be asked.
     again: VecDeque<u64>,
     /// Calls of clients that have left: they fail in later turns.
@@ -74,6 +78,7 @@ impl Runtime {
             script,
             folder: folder.to_owned(),
             is_over: false,
+            ending: None,
             again: VecDeque::new(),
             unanswered: VecDeque::new(),
             untold: VecDeque::new(),
@@ -129,7 +134,9 @@ impl Runtime {
     /// Handles an event that an inbox has taken.
     pub(crate) fn handle_item(&mut self, now: Instant, item: InboxItem) {
         self.instance.begin(now);
-        if let Some(item) = self.hold(item) {
+        if self.is_ending() {
+            self.dispatch_at_end(item);
+        } else if let Some(item) = self.hold(item) {
             self.dispatch(item);
         }
         self.settle();
@@ -149,7 +156,7 @@ impl Runtime {
                 AppEvent::Answer { token, outcome, .. } => self.answered(token, outcome),
                 AppEvent::Stats { token, stats, .. } => self.stats(token, stats),
                 AppEvent::Reload => self.reload(),
-                AppEvent::Stop => self.stop(self.instance.stop_reason(), "NetConnection.Connect.AppShutdown"),
+                AppEvent::Stop => self.stop(self.instance.stop_reason()),
                 AppEvent::FarAddressChange { client, .. }
                 | AppEvent::ReportedAddressesChange { client, .. }
                 | AppEvent::GroupJoin { client, .. }
@@ -252,8 +259,8 @@ impl Runtime {
                 left -= self.release(member, left);
             }
         }
-        if self.instance.is_ending.get() && !self.is_over {
-            self.stop("shutdown", "NetConnection.Connect.AppShutdown");
+        if self.instance.is_ending.get() {
+            self.stop("shutdown");
         }
     }
 }

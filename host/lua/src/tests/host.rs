@@ -439,7 +439,7 @@ fn stopping_waits_as_long_as_a_handler_may_run() {
     let host = Host::start(patient, desk.clone(), Surroundings::default()).unwrap();
     let folder = Folder::new(
         "function application.onConnect(client) return true end
-        function application.onAppStop() application.clients[1]:ping() end",
+        function application.onDisconnect() end",
     );
     let unhurried = settings(|settings| settings.script.time = Some(Duration::from_secs(3600)));
     let handle = host.open(name("app", "1"), folder.path(), Arc::new(unhurried)).unwrap();
@@ -474,7 +474,7 @@ fn stopping_runs_on_app_stop_and_answers_what_waits() {
     assert_eq!(handle.state(), ScriptState::Stopped);
     let sent = desk.take(2);
     assert!(
-        matches!(&sent[..], [Sent::Verdict(_, Verdict::Reject(rejection)), Sent::Verdict(_, Verdict::Failed(_))]
+        matches!(&sent[..], [Sent::Verdict(_, Verdict::Reject(rejection)), Sent::Verdict(_, Verdict::Deny(None))]
         if rejection.code == "NetConnection.Connect.AppShutdown"),
         "{sent:?}"
     );

@@ -7,6 +7,7 @@ mod called_back;
 mod connect_default;
 mod deferred;
 mod document;
+mod ending;
 mod errors;
 mod files;
 mod forgetting;

@@ -133,7 +133,14 @@ fn a_policy_that_has_ended_is_followed_by_a_new_one() {
     let new = applications.admit(0, &request("rtmfp://host/app"), localhost()).unwrap();
     assert!(!Arc::ptr_eq(old.instance(), new.instance()));
     assert_eq!((applications.clients(), applications.instances(), made.0.lock().len()), (2, 1, 2));
+    // A client that is still there is found in the old one, and in no other that came later.
+    let id = old.instance().id();
+    let other = applications.admit(0, &request("rtmfp://host/other"), localhost()).unwrap();
+    assert!(applications.instance(id).is_some_and(|found| Arc::ptr_eq(&found, old.instance())));
+    assert!(applications.hand_over().0.len() == 1, "another process goes on with the new one alone");
+    drop(other);
     drop(old);
+    assert!(applications.instance(id).is_none() && applications.instance(new.instance().id()).is_some());
     assert_eq!((applications.clients(), applications.instances()), (1, 1), "the new one stays");
     drop(new);
     assert_eq!((applications.clients(), applications.instances()), (0, 1));

@@ -22,11 +22,15 @@ pub enum LookupAnswer {
     UnknownPeer,
     /// Nothing: the settings leave the lookup to a script that there is not, or the registry failed.
     Unanswered,
+    /// Nothing: the same lookup waits already, for the registry or for the consent of the target's application, or that has just decided.
+    Repeated,
+    /// Nothing: the asker, or its address, has made more lookups than it may.
+    OverRate,
 }
 
 impl LookupAnswer {
     /// All answers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Introduced,
         Self::Relayed,
         Self::Redirected,
@@ -36,6 +40,8 @@ impl LookupAnswer {
         Self::LatePolicy,
         Self::UnknownPeer,
         Self::Unanswered,
+        Self::Repeated,
+        Self::OverRate,
     ];
 
     /// The name in metrics and in the API.
@@ -50,6 +56,8 @@ impl LookupAnswer {
             Self::LatePolicy => "late_policy",
             Self::UnknownPeer => "unknown_peer",
             Self::Unanswered => "unanswered",
+            Self::Repeated => "repeated",
+            Self::OverRate => "over_rate",
         }
     }
 
@@ -122,7 +130,9 @@ mod tests {
         }
         for answer in LookupAnswer::ALL {
             let outcome = Outcome::NotIntroduced(answer);
-            assert_eq!(outcome.place().is_none(), answer.is_introduction(), "{answer:?}");
+            let has_place =
+                !answer.is_introduction() && !matches!(answer, LookupAnswer::Repeated | LookupAnswer::OverRate);
+            assert_eq!(outcome.place().is_some(), has_place, "{answer:?}");
         }
         let introductions = LookupAnswer::ALL.into_iter().filter(|answer| answer.is_introduction());
         assert_eq!(introductions.map(LookupAnswer::name).collect::<Vec<_>>(), ["introduced", "relayed", "redirected"]);

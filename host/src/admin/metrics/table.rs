@@ -161,7 +161,7 @@ const OTHERS: [(&str, Kind, &[&str], &str); 38] = [
         "introd_lookup_verdicts",
         Kind::Counter,
         &["policy", "verdict"],
-        "Lookups by the policy that decided (`the server`, `script`, `registry`, or the name of a plugin) and by what was done: `introduced`, `relayed`, `redirected`, `sent_elsewhere`, `denied`, `ignored`, `late_policy`, `unknown_peer`, `unanswered`",
+        "Lookups by the policy that decided (`the server`, `script`, `registry`, or the name of a plugin) and by what was done: `introduced`, `relayed`, `redirected`, `sent_elsewhere`, `denied`, `ignored`, `late_policy`, `unknown_peer`, `unanswered`, `repeated` (the same lookup waited, or was decided about a moment ago), `over_rate`. The sum is that of `introd_rtmfp_lookups_total`, except for lookups that wait for a policy or the registry",
     ),
     (
         "introd_story_events_lost",

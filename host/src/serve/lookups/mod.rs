@@ -22,7 +22,7 @@ use super::pending::PendingRequest;
 use super::repeated_lookups::RepeatedLookups;
 use super::turn::Turn;
 use crate::introducer::Counter;
-use crate::meetings::Attempts;
+use crate::meetings::{Attempts, DecidingPolicy, LookupAnswer};
 use crate::registry::Asked;
 use context::Context;
 
@@ -146,6 +146,7 @@ impl Lookups {
                 LookupStep::AskScript => {
                     if decision.is_consent() && !self.repeated.is_new(turn.now, decision.lookup()) {
                         // The script is deciding on the same lookup, or has just decided on it.
+                        count_undecided(turn, LookupAnswer::Repeated);
                         return;
                     }
                     (request, token) = (turn.pending.next_id(), None);
@@ -165,6 +166,8 @@ impl Lookups {
                                 is_for_registry: true,
                             };
                             turn.pending.insert(request, deadline, None, waiting);
+                        } else {
+                            count_undecided(turn, LookupAnswer::Repeated);
                         }
                         return;
                     }
@@ -177,7 +180,13 @@ impl Lookups {
 /// Counts and logs a lookup that is not answered, because there were too many before it.
 fn over_rate(turn: &Turn<'_>, from: IpAddr, limit: &'static str) {
     turn.counters().add(Counter::OverRate);
+    count_undecided(turn, LookupAnswer::OverRate);
     turn.services().refusals.tell(turn.now, from, limit);
+}
+
+/// Counts a lookup about which nothing is decided. The metric of the verdicts has every lookup once.
+fn count_undecided(turn: &Turn<'_>, answer: LookupAnswer) {
+    turn.services().verdicts.add(turn.info.index, DecidingPolicy::Server, answer);
 }
 
 /// The application that is asked about a lookup first: that of the asker, else of the target, else the default one. The flag says whether

@@ -29,6 +29,7 @@ use crate::network::Listener;
 use crate::serve::drain::DrainRequest;
 use crate::serve::keying_pool::KeyingPool;
 use crate::serve::mail::{Mail, MailSender, mailbox};
+use crate::serve::pending::PendingRequest;
 use crate::serve::services::Services;
 use crate::serve::strays::Sorter;
 use crate::serve::worker::{Worker, WorkerParts};
@@ -388,4 +389,19 @@ impl World {
 /// Wakes the worker for a reply, as the server does.
 fn wake(mailbox: MailSender) -> impl Fn(u8) + Send + Sync + 'static {
     move |_| drop(mailbox.try_send(Mail::Wake))
+}
+
+impl Drop for World {
+    /// Each lookup has a verdict, or waits for one, whatever the test did.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let far = self.now + Duration::from_secs(1 << 30);
+        let waiting = std::iter::from_fn(|| self.worker.pending.take_late(far))
+            .filter(|(_, request)| matches!(request, PendingRequest::Lookup { .. }))
+            .count() as u64;
+        let verdicts: u64 = self.services.verdicts.totals().iter().map(|verdict| verdict.count).sum();
+        assert_eq!(self.count(Counter::Lookups), verdicts + waiting, "lookups, and their verdicts: {waiting} wait");
+    }
 }

@@ -8,8 +8,9 @@ use introd_config::{Config, LookupMode, LookupsFrom};
 use introd_policy::Verdict;
 use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 
-use super::counted;
+use super::{counted, verdicts};
 use crate::introducer::Counter;
+use crate::meetings::LookupAnswer;
 use crate::network::Standing;
 use crate::serve::mail::Mail;
 use crate::serve::testing::{World, with_application};
@@ -107,6 +108,7 @@ fn an_address_may_look_up_as_many_peers_in_a_second_as_the_server_allows() {
     let stranger = world.add();
     (1..=5).for_each(|number| world.look_up(stranger, PeerId([number; 32])));
     assert_eq!((world.count(Counter::OverRate), world.count(Counter::UnknownTargets)), (2, 3));
+    assert_eq!(verdicts(&world, LookupAnswer::OverRate), 2);
     assert_eq!(world.services.refusals.told(), ["MaxLookupRatePerAddress"]);
 }
 

@@ -8,7 +8,14 @@ mod relaying;
 mod scripts;
 
 use crate::introducer::Counter;
+use crate::meetings::LookupAnswer;
 use crate::serve::testing::World;
+
+/// How many lookups got that answer, whoever decided.
+fn verdicts(world: &World, answer: LookupAnswer) -> u64 {
+    let totals = world.services.verdicts.totals();
+    totals.iter().filter(|verdict| verdict.answer == answer).map(|verdict| verdict.count).sum()
+}
 
 /// What was counted of lookups, introductions and denials.
 fn counted(world: &World) -> [u64; 5] {

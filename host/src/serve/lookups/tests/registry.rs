@@ -6,8 +6,9 @@ use std::time::Duration;
 use introd_policy::registry::RegistryError;
 use rtmfp::{Origin, PeerId, TaggedAddress};
 
-use super::counted;
+use super::{counted, verdicts};
 use crate::introducer::Counter;
+use crate::meetings::LookupAnswer;
 use crate::serve::testing::{MAX_CALLS, Published, RESOLVER_TIMEOUT, Setup, World};
 
 const WANTED: PeerId = PeerId([9; 32]);
@@ -67,6 +68,7 @@ fn askers_share_a_call_and_one_that_repeats_itself_waits_once() {
         world.advance(Duration::from_millis(100));
     }
     assert_eq!((asked(&world), world.worker.pending.len()), ([2, 1, 0, 0, 0], 1));
+    assert_eq!(verdicts(&world, LookupAnswer::Repeated), 1);
     world.look_up(second, WANTED);
     assert_eq!((asked(&world), world.worker.pending.len(), shared.waiting()), ([3, 1, 0, 0, 0], 2, 1));
 }

@@ -10,8 +10,9 @@ use rtmfp::crypto::Epd;
 use rtmfp::{InterfaceId, Lookup, Origin, PeerId, TaggedAddress};
 use smallvec::{SmallVec, smallvec};
 
-use super::counted;
+use super::{counted, verdicts};
 use crate::introducer::Counter;
+use crate::meetings::LookupAnswer;
 use crate::serve::testing::{World, with_application};
 
 /// A world in which the script of the application `app` decides about all lookups.
@@ -145,6 +146,8 @@ fn a_lookup_that_is_repeated_while_consent_is_asked_for_does_not_ask_again() {
         again += world.script.take().len();
     }
     assert!(again < 3, "a repetition soon after is the same lookup");
+    let repeated = verdicts(&world, LookupAnswer::Repeated);
+    assert_eq!((repeated, world.count(Counter::Lookups)), (3 - again as u64, 4), "each lookup has a verdict, or waits");
     world.decide(request, Verdict::Continue);
     assert_eq!(world.ends[other].met, [wanted]);
 }

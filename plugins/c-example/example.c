@@ -60,26 +60,45 @@ static int parse_peer(const char *begin, const char *end, introd_peer_id *peer)
     return 1;
 }
 
-/* Reads all <deny> elements. Returns their number, or -1 if one is invalid. Stores them in `peers` if it is not null. */
+/* Goes over blanks, and over `text` if that follows. Returns whether it does. */
+static int take(const char **place, const char *text)
+{
+    *place += strspn(*place, " \t\r\n");
+    size_t length = strlen(text);
+    if (strncmp(*place, text, length) != 0) {
+        return 0;
+    }
+    *place += length;
+    return 1;
+}
+
+/*
+ Reads all <deny> elements. Returns their number, or -1 if one is invalid, or if there is anything else: a setting with a misspelled name
+ must not be passed over, since a peer would not be denied then. Stores the peers in `peers` if it is not null.
+ */
 static long read_denied(const char *xml, introd_peer_id *peers)
 {
-    static const char open[] = "<deny>";
-    static const char close[] = "</deny>";
+    const char *place = xml;
     long count = 0;
-    for (const char *place = strstr(xml, open); place; place = strstr(place, open)) {
+    if (!take(&place, "<Config>")) {
+        return -1;
+    }
+    while (take(&place, "<deny>")) {
         introd_peer_id peer;
-        const char *begin = place + sizeof(open) - 1;
-        const char *end = strstr(begin, close);
-        if (!end || !parse_peer(begin, end, &peer)) {
+        const char *end = strchr(place, '<');
+        if (!end || !parse_peer(place, end, &peer)) {
+            return -1;
+        }
+        place = end;
+        if (!take(&place, "</deny>")) {
             return -1;
         }
         if (peers) {
             peers[count] = peer;
         }
         count++;
-        place = end;
     }
-    return count;
+    return take(&place, "</Config>") ? count : -1;
 }
 
 /* Tells the host why `create` has failed. */
@@ -116,7 +135,7 @@ static int32_t create(const introd_host *host, const introd_create *create, intr
     xml[create->config.len] = 0;
     long count = read_denied(xml, NULL);
     if (count < 0) {
-        status = failed(host, answer, "<deny> must be a peer ID of 64 hexadecimal digits");
+        status = failed(host, answer, "<Config> may have <deny> elements alone, each a peer ID of 64 hexadecimal digits");
         goto end;
     }
     filter *made = calloc(1, sizeof(filter) + (size_t)count * sizeof(introd_peer_id));

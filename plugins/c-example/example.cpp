@@ -33,15 +33,16 @@ public:
     Filter(const introd_host *host, std::string_view xml)
         : host_(host), metrics_(static_cast<const introd_host_metrics *>(host->get_extension(host, INTROD_EXT_METRICS)))
     {
-        constexpr std::string_view open = "<deny>", close = "</deny>";
-        for (auto place = xml.find(open); place != xml.npos; place = xml.find(open, place)) {
-            const auto begin = place + open.size();
-            const auto end = xml.find(close, begin);
-            if (end == xml.npos) {
-                throw std::invalid_argument("<deny> has no end");
-            }
-            denied_.push_back(parse(xml.substr(begin, end - begin)));
-            place = end;
+        // A setting with a misspelled name must not be passed over: a peer would not be denied then.
+        bool is_whole = take(xml, "<Config>");
+        while (is_whole && take(xml, "<deny>")) {
+            const auto end = std::min(xml.find('<'), xml.size());
+            denied_.push_back(parse(xml.substr(0, end)));
+            xml.remove_prefix(end);
+            is_whole = take(xml, "</deny>");
+        }
+        if (!is_whole || !take(xml, "</Config>")) {
+            throw std::invalid_argument("<Config> may have <deny> elements alone, each a peer ID of 64 hexadecimal digits");
         }
         std::sort(denied_.begin(), denied_.end());
         if (metrics_) {
@@ -66,6 +67,15 @@ public:
     }
 
 private:
+    // Goes over blanks, and over `text` if that follows. Returns whether it does.
+    static bool take(std::string_view &xml, std::string_view text)
+    {
+        xml.remove_prefix(std::min(xml.find_first_not_of(" \t\r\n"), xml.size()));
+        const auto follows = xml.substr(0, text.size()) == text;
+        xml.remove_prefix(follows ? text.size() : 0);
+        return follows;
+    }
+
     static Peer parse(std::string_view text)
     {
         constexpr std::string_view digits = "0123456789abcdef";

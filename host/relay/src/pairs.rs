@@ -166,11 +166,12 @@ impl<L: Copy> Pairs<L> {
         &mut self.counts
     }
 
-    /// All pairs, in no order.
-    pub fn views(&self, now: Instant) -> impl Iterator<Item = PairView> + '_ {
-        self.pairs.iter().flatten().map(move |pair| {
+    /// The pairs in the order of their places, from this place on. A pair has its place as long as it lives; a later one may have it then.
+    pub fn views(&self, now: Instant, from: usize) -> impl Iterator<Item = (usize, PairView)> + '_ {
+        let pairs = self.pairs.iter().enumerate().skip(from);
+        pairs.filter_map(|(place, pair)| Some((place, pair.as_ref()?))).map(move |(place, pair)| {
             let address = |side: Side| pair.seat(side).pin.as_ref().map(|pin| pin.source);
-            PairView {
+            let view = PairView {
                 asker: pair.key.asker,
                 target: pair.key.target,
                 asker_address: address(Side::Asker),
@@ -179,7 +180,8 @@ impl<L: Copy> Pairs<L> {
                 age: now.saturating_duration_since(pair.made),
                 datagrams: pair.datagrams,
                 bytes: pair.bytes,
-            }
+            };
+            (place, view)
         })
     }
 

@@ -132,9 +132,9 @@ impl Relay {
         RelayFigures { pairs: pairs.len(), open: pairs.open(), counts: pairs.counts().clone() }
     }
 
-    /// The pairs, `most` of them at most.
-    pub fn views(&self, now: Instant, most: usize) -> Vec<PairView> {
-        self.pairs.lock().views(now).take(most).collect()
+    /// The pairs, `most` of them at most, each with its place, from this place on. See [`Pairs::views`].
+    pub fn views(&self, now: Instant, from: usize, most: usize) -> Vec<(usize, PairView)> {
+        self.pairs.lock().views(now, from).take(most).collect()
     }
 
     /// Whether two clients have a session by a pair, whichever of them asked for the other.

@@ -94,7 +94,7 @@ fn datagrams_go_from_one_peer_to_the_other_by_both_ports_and_from_one_family_to_
         }
         let figures = relay.figures();
         assert_eq!((figures.pairs, figures.open, figures.counts.datagrams), (1, 1, 402));
-        assert_eq!(relay.views(Instant::now(), 5)[0].datagrams, 402);
+        assert_eq!(relay.views(Instant::now(), 0, 5)[0].1.datagrams, 402);
     }
 }
 

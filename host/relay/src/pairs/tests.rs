@@ -19,7 +19,7 @@ fn what_comes_to_one_port_leaves_from_the_other_once_both_sides_are_known() {
     }
     let counts = bench.pairs.counts();
     assert_eq!((counts.made, counts.opened, counts.datagrams), (1, 1, 24));
-    let view = bench.pairs.views(bench.now).next().unwrap();
+    let view = bench.pairs.views(bench.now, 0).next().unwrap().1;
     assert_eq!((view.asker_address, view.target_address), (Some(address(ASKER)), Some(address(TARGET))));
     assert_eq!((view.is_open, view.datagrams, view.bytes), (true, 24, counts.bytes));
 }
@@ -28,7 +28,7 @@ fn what_comes_to_one_port_leaves_from_the_other_once_both_sides_are_known() {
 fn it_is_known_which_clients_have_a_session_by_a_pair() {
     let mut bench = Bench::new(4, LIMITS);
     let ports = bench.usual();
-    let view = bench.pairs.views(bench.now).next().unwrap();
+    let view = bench.pairs.views(bench.now, 0).next().unwrap().1;
     let other = party(9, "203.0.113.9:1").client;
     assert!(!bench.pairs.is_open_between(&view.asker, &view.target), "a pair that nobody uses");
     bench.open(ports);
@@ -80,6 +80,28 @@ fn a_repeated_attempt_has_the_same_pair_and_another_tag_another() {
     let third = allocate(&mut bench, party(3, "192.0.2.9:9"), party(2, TARGET), &TAG).unwrap();
     assert!(third.asker != ports.asker && third.target != ports.target);
     assert_eq!((bench.pairs.len(), bench.pairs.counts().made), (3, 3));
+}
+
+#[test]
+fn pairs_are_listed_from_a_place_on_and_keep_theirs_while_others_come() {
+    let mut bench = Bench::new(16, LIMITS);
+    let add = |bench: &mut Bench, id: u8| {
+        let (asker, target) = (format!("203.0.113.{id}:4001"), format!("192.0.2.{id}:4001"));
+        allocate(bench, party(id, &asker), party(100 + id, &target), &TAG).unwrap();
+    };
+    (1..=3).for_each(|id| add(&mut bench, id));
+    let listed = |bench: &Bench, from: usize| -> Vec<(usize, Client)> {
+        bench.pairs.views(bench.now, from).map(|(place, view)| (place, view.asker)).collect()
+    };
+    let all = listed(&bench, 0);
+    assert_eq!(all.iter().map(|(_, asker)| *asker).collect::<Vec<_>>(), [1, 2, 3].map(|id| party(id, ASKER).client));
+    for (number, (place, _)) in all.iter().enumerate() {
+        assert_eq!(listed(&bench, *place), all[number..]);
+    }
+    add(&mut bench, 4);
+    assert_eq!(listed(&bench, 0)[..3], all, "each keeps its place");
+    assert_eq!(listed(&bench, 1 + all[2].0).len(), 1);
+    assert!(listed(&bench, usize::MAX).is_empty());
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn peers_that_have_not_met_at_the_third_hello_get_a_pair_and_the_target_answers_
     assert!(!world.lost_by_ends.iter().any(is_relay), "direct ways come first");
     assert_eq!(ask(&mut world, &lookup, 3), [1, 1, 1], "a repeated hello gets the same pair");
     assert!(world.lost_by_ends.iter().any(is_relay), "{:?}", world.lost_by_ends);
-    let views = world.services.relay.as_ref().unwrap().views(world.now, 9);
+    let views = world.services.relay.as_ref().unwrap().views(world.now, 0, 9);
     let ids = [asker, target].map(|end| Client::Peer(world.ends[end].id));
     assert_eq!([views[0].asker, views[0].target], ids);
 }
@@ -104,7 +104,7 @@ fn askers_without_a_session_are_relayed_to_where_servers_share_a_registry() {
         let initiator = ([203, 0, 113, 200], 5).into();
         let lookup = hello(None, initiator, world.ends[target].id);
         assert_eq!(ask(&mut world, &lookup, 3), [0, 0, usize::from(shares)]);
-        let views = world.services.relay.as_ref().unwrap().views(world.now, 9);
+        let views = world.services.relay.as_ref().unwrap().views(world.now, 0, 9);
         assert_eq!(views.first().map(|view| view.asker), shares.then_some(Client::Stranger(initiator)));
     }
 }

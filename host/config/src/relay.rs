@@ -52,12 +52,18 @@ impl Relay {
         });
         let named = named.flatten();
         let is_named = named.is_some();
+        let max_pairs = view.read(&keys::RELAY_MAX_PAIRS);
+        if max_pairs == 0 {
+            view.warning(&keys::RELAY_MAX_PAIRS, |path| {
+                format!("{path}: with 0 no pair is ever relayed, whatever applications, scripts and plugins want")
+            });
+        }
         let set = with_public(named.unwrap_or_else(|| PortList::anywhere(DEFAULT_PORTS.0, DEFAULT_PORTS.1)));
         Self {
             ports: Listen::by_port(&set, server.networking_ipv6),
             is_named,
             set,
-            max_pairs: view.read(&keys::RELAY_MAX_PAIRS),
+            max_pairs,
             max_pairs_per_client: view.read(&keys::RELAY_MAX_PAIRS_PER_CLIENT),
             max_pairs_per_address: view.read(&keys::RELAY_MAX_PAIRS_PER_ADDRESS),
             bytes_per_second: view.read(&keys::RELAY_MAX_BYTES).unwrap_or(u64::MAX),

@@ -104,9 +104,16 @@ pub struct Registry {
 impl Server {
     pub(super) fn read(view: &View<'_, keys::ServerXml>, root: &Path) -> Self {
         let networking_ipv6 = view.read(&keys::NETWORKING_IPV6);
+        let public_ip: Option<PublicHost> = view.read(&keys::PUBLIC_IP);
+        let loopback = public_ip.iter().flat_map(PublicHost::addresses).find(|address| address.is_loopback());
+        if let Some(loopback) = loopback {
+            view.warning(&keys::PUBLIC_IP, |path| {
+                format!("{path}: {loopback} leads every other machine to itself; leave it empty where the server has no NAT before it")
+            });
+        }
         Self {
             networking_ipv6,
-            public_ip: view.read(&keys::PUBLIC_IP),
+            public_ip,
             workers: view.read(&keys::WORKERS),
             busy_poll: Duration::from_micros(view.read(&keys::BUSY_POLL) as u64),
             script_threads: view.read(&keys::SCRIPT_THREADS),

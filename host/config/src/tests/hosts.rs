@@ -83,3 +83,16 @@ fn the_hosts_of_a_configuration_are_looked_up_by_the_system() {
     let is_in = |address: &str| config.default_adaptor.access.permits(address.parse().unwrap());
     assert!((is_in("127.0.0.1") || is_in("::1")) && !is_in("192.0.2.1"));
 }
+
+#[test]
+fn a_public_address_that_leads_others_to_themselves_is_said() {
+    for (address, is_said) in [("127.0.0.1", true), ("::1", true), ("192.0.2.1", false), ("home.test", false)] {
+        let server = format!("<Root><Server><PublicIP>{address}</PublicIP></Server></Root>");
+        let warnings = Folder::new().with("Server.xml", server).load().unwrap().warnings;
+        assert_eq!(
+            warnings.iter().filter(|warning| warning.message.contains("to itself")).count(),
+            usize::from(is_said),
+            "{address}"
+        );
+    }
+}

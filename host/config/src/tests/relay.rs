@@ -98,3 +98,18 @@ fn ports_that_make_no_relay_are_refused() {
         assert!(problems.contains(why), "{ports}: {problems}");
     }
 }
+
+#[test]
+fn a_bound_that_leaves_no_room_for_any_pair_is_said() {
+    for (pairs, is_said) in [(0, true), (1, false)] {
+        let relay = adaptor(&format!("<MaxPairs>{pairs}</MaxPairs>"));
+        let loaded = Folder::new().with(ADAPTOR, relay).with(APPLICATION, FALLBACK).load().unwrap();
+        let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(loaded.config.relay().unwrap().max_pairs, pairs);
+        assert_eq!(
+            warnings.iter().filter(|warning| warning.contains("no pair is ever relayed")).count(),
+            usize::from(is_said)
+        );
+        assert_eq!(warnings.len(), usize::from(is_said), "{warnings:?}");
+    }
+}

@@ -84,6 +84,11 @@ pub enum HttpFailure {
     Failed(String),
 }
 
+/// What is wrong with a URL of another scheme, or of none that has a host.
+pub const NO_HTTP_URL: &str = "the URL begins neither with http:// nor with https://";
+/// What is wrong with a URL that has a user name or a password in it.
+pub const URL_WITH_USER: &str = "the URL has a user name or a password in it: send these in the header Authorization";
+
 /// A request on its way. Dropping it cancels the request.
 pub type HttpFuture = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpFailure>> + Send>>;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use introd_config::HttpHosts;
-use introd_policy::http::HttpFailure;
+use introd_policy::http::{HttpFailure, NO_HTTP_URL, URL_WITH_USER};
 use url::{Position, Url};
 
 use super::addresses::is_public;
@@ -44,12 +44,10 @@ impl Destination {
         let is_tls = match url.scheme() {
             "http" => false,
             "https" => true,
-            _ => return Err(malformed("the URL begins neither with http:// nor with https://".to_owned())),
+            _ => return Err(malformed(NO_HTTP_URL.to_owned())),
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(malformed(
-                "the URL has a user name or a password in it: send these in the header Authorization".to_owned(),
-            ));
+            return Err(malformed(URL_WITH_USER.to_owned()));
         }
         let host = match url.host() {
             Some(url::Host::Domain(name)) => Host::Name(name.strip_suffix('.').unwrap_or(name).to_owned()),

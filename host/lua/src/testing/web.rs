@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use introd_config::{Application, HttpHosts};
 use introd_policy::InstanceName;
 use introd_policy::http::{HttpFailure, HttpFuture, HttpRequest, HttpRequests, HttpResponse};
+use introd_policy::http::{NO_HTTP_URL, URL_WITH_USER};
 use tokio::sync::oneshot;
 use url::{Host, Url};
 
@@ -79,12 +80,23 @@ impl Web {
     }
 }
 
-/// Whether Application.xml permits the request to that host. An application whose Application.xml lists none is tested without a list.
-fn check(url: &str, allow: &HttpHosts) -> Result<(), String> {
+/// Refuses what the server refuses: URLs that are not of HTTP, and hosts that Application.xml does not permit. An application whose
+/// Application.xml lists no host is tested without a list.
+fn check(url: &str, allow: &HttpHosts) -> Result<(), HttpFailure> {
+    let malformed = |what: &str| Err(HttpFailure::Malformed(what.to_owned()));
+    let url = match Url::parse(url) {
+        Ok(url) => url,
+        Err(error) => return malformed(&format!("the URL is malformed: {error}")),
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return malformed(NO_HTTP_URL);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return malformed(URL_WITH_USER);
+    }
     if allow.is_empty() {
         return Ok(());
     }
-    let url = Url::parse(url).map_err(|error| format!("the URL is malformed: {error}"))?;
     let port = url.port_or_known_default().unwrap_or_default();
     let is_listed = match url.host() {
         Some(Host::Domain(name)) => allow.has_name(name, port),
@@ -94,7 +106,7 @@ fn check(url: &str, allow: &HttpHosts) -> Result<(), String> {
     };
     let host = url.host_str().unwrap_or_default();
     let refused = || format!("{host} is not permitted: ScriptEngine/HTTP/Allow in Application.xml does not list it");
-    if is_listed { Ok(()) } else { Err(refused()) }
+    if is_listed { Ok(()) } else { Err(HttpFailure::NotAllowed(refused())) }
 }
 
 impl State {
@@ -113,8 +125,8 @@ impl HttpRequests for Web {
             let why = "this test has no answers to HTTP requests: give it some by start { http = function(request) return { status = 200, body = \"...\" } end }";
             return Box::pin(std::future::ready(Err(HttpFailure::Failed(why.to_owned()))));
         };
-        if let Err(why) = check(&request.url, &settings.script.http.allow) {
-            return Box::pin(std::future::ready(Err(HttpFailure::NotAllowed(why))));
+        if let Err(failure) = check(&request.url, &settings.script.http.allow) {
+            return Box::pin(std::future::ready(Err(failure)));
         }
         state.last += 1;
         let (number, timeout) = (state.last, settings.script.http.timeout);

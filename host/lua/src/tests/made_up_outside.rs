@@ -115,3 +115,22 @@ fn hosts_that_application_xml_does_not_list_are_refused_in_tests_too() {
         end)",
     );
 }
+
+#[test]
+fn urls_that_the_server_refuses_are_refused_in_tests_as_well() {
+    run(
+        "function Client:ask(url) local answer, problem = http.get(url) return answer and answer.body or problem end",
+        "it('says why', function()
+            local client = start { http = function() return { body = 'x' } end }:connect()
+            assert.equal('x', client:call('ask', 'http://192.0.2.1/'))
+            assert.equal('x', client:call('ask', 'https://api.example.com/'))
+            for _, url in ipairs { 'ftp://api.example.com/', 'file:///etc/passwd', 'ws://api.example.com/' } do
+                assert.equal('the URL begins neither with http:// nor with https://', client:call('ask', url))
+            end
+            local problem = client:call('ask', 'http://me:secret@api.example.com/')
+            assert.is_truthy(problem:find('header Authorization', 1, true), problem)
+            problem = client:call('ask', '/relative')
+            assert.is_truthy(problem:find('malformed', 1, true), problem)
+        end)",
+    );
+}

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 use introd_tests::cargo::{profile_folder, workspace};
-use introd_tests::program::{Files, Server};
+use introd_tests::load::configuration;
+use introd_tests::program::Server;
 use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 
@@ -87,12 +88,7 @@ impl Work {
 
     /// The instructions of a server under this load, and how many were done.
     fn run(&self, introd: &Path, count: u64) -> anyhow::Result<(u64, u64)> {
-        let files = Files::new();
-        files.shipped_applications();
-        // All lookups are for few peers: each is to have its hello forwarded, as among many peers.
-        files.server(
-            "<ResourceLimits><Protocol><RTMFP><MaxForwardRate>-1</MaxForwardRate></RTMFP></Protocol></ResourceLimits>",
-        );
+        let files = configuration();
         let record: PathBuf = profile_folder().join(format!("instructions-{}.callgrind", self.name.replace(' ', "-")));
         let mut command = Command::new("valgrind");
         command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", record.display())).arg(introd);

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::cores::{pin_to, two_cores};
-use crate::program::{Process, Server};
+use crate::program::{Files, Process, Server};
 
 /// A server of one worker. It is killed when this is dropped.
 pub struct LoadedServer {
@@ -53,6 +53,17 @@ impl LoadedServer {
         }
         Ok(serde_json::from_slice(&output.stdout)?)
     }
+}
+
+/// The configuration of a server that is measured: the applications that introd ships, without the limit on forwarded hellos.
+pub fn configuration() -> Files {
+    let files = Files::new();
+    files.shipped_applications();
+    // All lookups are for few peers: each is to have its hello forwarded, as among many peers.
+    files.server(
+        "<ResourceLimits><Protocol><RTMFP><MaxForwardRate>-1</MaxForwardRate></RTMFP></Protocol></ResourceLimits>",
+    );
+    files
 }
 
 /// A field of a report that is a number.

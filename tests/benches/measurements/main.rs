@@ -13,8 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use introd_tests::cargo::profile_folder;
 use introd_tests::cores::two_cores;
-use introd_tests::load::{LoadedServer, number};
-use introd_tests::program::Files;
+use introd_tests::load::{LoadedServer, configuration, number};
 use introd_tests::udp_ceiling::{self, Shape};
 use serde_json::Value;
 
@@ -180,17 +179,6 @@ fn measure_once(options: &Options, introd: &Path, conf: &Path, column: &mut Colu
 
 fn lost(report: &Value) -> Option<u64> {
     report["lost"].as_u64()
-}
-
-/// The applications that introd ships, without the limit on forwarded hellos.
-fn configuration() -> Files {
-    let files = Files::new();
-    files.shipped_applications();
-    // All lookups are for few peers here: each is to have its hello forwarded, as among many peers.
-    files.server(
-        "<ResourceLimits><Protocol><RTMFP><MaxForwardRate>-1</MaxForwardRate></RTMFP></Protocol></ResourceLimits>",
-    );
-    files
 }
 
 fn options() -> anyhow::Result<Options> {

@@ -40,28 +40,11 @@ pub(super) struct BenchArgs {
 #[derive(Subcommand)]
 enum Work {
     /// Look up connected peers: the server answers each IHello with a redirect, and forwards it to the peer.
-    Lookups {
-        #[command(flatten)]
-        common: Common,
-        #[command(flatten)]
-        timed: Timed,
-        /// Lookups under way at a time.
-        #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-        window: u32,
-        #[command(flatten)]
-        connected: Connected,
-    },
+    Lookups(AmongPeers),
     /// Do lookups, handshakes and messages at the same time.
     Mix {
         #[command(flatten)]
-        common: Common,
-        #[command(flatten)]
-        timed: Timed,
-        /// Operations under way at a time.
-        #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-        window: u32,
-        #[command(flatten)]
-        connected: Connected,
+        among_peers: AmongPeers,
         /// How many of each kind of operation are begun for how many of the others. The kinds are `lookups`, `handshakes` (a session is opened
         /// and closed at once) and `messages` (a connected client sends a small message, which the server acknowledges).
         #[arg(long, value_name = "NAME=SHARE,...", default_value = "lookups=8,handshakes=1,messages=1", value_parser = mix::shares)]
@@ -132,8 +115,16 @@ enum Work {
     },
 }
 
+/// The options of loads that have lookups in them.
 #[derive(Args)]
-struct Connected {
+struct AmongPeers {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    timed: Timed,
+    /// Operations under way at a time.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    window: u32,
     /// The peers that are connected meanwhile, and looked up in turn.
     #[arg(long, alias = "targets", value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     connections: u32,
@@ -145,14 +136,12 @@ struct Connected {
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     output::start_logging("warn");
     let (common, report) = match &args.work {
-        Work::Lookups { common, timed, window, connected: Connected { connections, askers } } => {
+        Work::Lookups(AmongPeers { common, timed, window, connections, askers }) => {
             let (connections, askers) = (*connections as usize, *askers as usize);
-            let bounds = timed.bounds(*window);
-            (common, lookups::run(common.options()?, &bounds, connections, askers, common.process())?)
+            (common, lookups::run(common.options()?, &timed.bounds(*window), connections, askers, common.process())?)
         }
-        Work::Mix { common, timed, window, connected: Connected { connections, askers }, shares } => {
-            let (connections, askers) = (*connections as usize, *askers as usize);
-            let bounds = timed.bounds(*window);
+        Work::Mix { among_peers: AmongPeers { common, timed, window, connections, askers }, shares } => {
+            let (bounds, connections, askers) = (timed.bounds(*window), *connections as usize, *askers as usize);
             (common, mix::run(common.options()?, &bounds, *shares, connections, askers, common.process())?)
         }
         Work::Handshakes { common, timed, window } => {

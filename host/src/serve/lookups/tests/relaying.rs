@@ -72,7 +72,7 @@ fn peers_that_have_not_met_at_the_third_hello_get_a_pair_and_the_target_answers_
     assert!(world.lost_by_ends.iter().any(is_relay), "{:?}", world.lost_by_ends);
     let views = world.services.relay.as_ref().unwrap().views(world.now, 0, 9);
     let ids = [asker, target].map(|end| Client::Peer(world.ends[end].id));
-    assert_eq!([views[0].asker, views[0].target], ids);
+    assert_eq!([views[0].1.asker, views[0].1.target], ids);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn askers_without_a_session_are_relayed_to_where_servers_share_a_registry() {
         let lookup = hello(None, initiator, world.ends[target].id);
         assert_eq!(ask(&mut world, &lookup, 3), [0, 0, usize::from(shares)]);
         let views = world.services.relay.as_ref().unwrap().views(world.now, 0, 9);
-        assert_eq!(views.first().map(|view| view.asker), shares.then_some(Client::Stranger(initiator)));
+        assert_eq!(views.first().map(|(_, view)| view.asker), shares.then_some(Client::Stranger(initiator)));
     }
 }
 

@@ -84,6 +84,8 @@ counted! {
         Lifetime = "lifetime",
         /// Another pair has taken its place.
         Replaced = "replaced",
+        /// The server has disconnected one of the clients, because it is not wanted any more.
+        Disconnected = "disconnected",
     }
 }
 

@@ -185,6 +185,13 @@ impl<L: Copy> Pairs<L> {
         })
     }
 
+    /// Ends all pairs of a client that is not wanted any more.
+    pub fn end_of(&mut self, client: &Client) {
+        for place in self.of_client.get(client).cloned().unwrap_or_default() {
+            self.remove(place, End::Disconnected);
+        }
+    }
+
     /// Whether two clients have a session by a pair, whichever of them asked for the other.
     pub fn is_open_between(&self, one: &Client, other: &Client) -> bool {
         let pairs = self.of_client.get(one).into_iter().flatten().filter_map(|place| self.pair(*place));

@@ -20,6 +20,7 @@ use introd_liveness::{AtStandstill, Pulse};
 use introd_relay::{Attempt, Client, Limits, OwnAddresses, PairView, Pairs, Refusal, RelayPorts, Terms};
 use introd_udp::{LocalAddress, UdpSocket, interface_addresses};
 use parking_lot::Mutex;
+use rtmfp::PeerId;
 use smallvec::SmallVec;
 use tokio::sync::watch;
 
@@ -140,6 +141,11 @@ impl Relay {
     /// Whether two clients have a session by a pair, whichever of them asked for the other.
     pub fn is_open_between(&self, one: &Client, other: &Client) -> bool {
         self.pairs.lock().is_open_between(one, other)
+    }
+
+    /// Ends all pairs of a peer that is not wanted any more.
+    pub fn end_of(&self, peer: PeerId) {
+        self.pairs.lock().end_of(&Client::Peer(peer));
     }
 
     /// Puts other limits in force.

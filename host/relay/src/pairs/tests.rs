@@ -105,6 +105,20 @@ fn pairs_are_listed_from_a_place_on_and_keep_theirs_while_others_come() {
 }
 
 #[test]
+fn a_client_that_is_not_wanted_any_more_loses_its_pairs_and_others_keep_theirs() {
+    let mut bench = Bench::new(16, LIMITS);
+    let ports = bench.usual();
+    bench.open(ports);
+    allocate(&mut bench, party(3, "192.0.2.9:9"), party(1, ASKER), &[3; 16]).unwrap();
+    allocate(&mut bench, party(3, "192.0.2.9:9"), party(2, TARGET), &[4; 16]).unwrap();
+    bench.pairs.end_of(&party(1, ASKER).client);
+    assert_eq!((bench.pairs.len(), bench.pairs.counts().ended(End::Disconnected)), (1, 2));
+    assert_eq!(bench.send(ports.asker, ASKER, &session_datagram(6, 60)), Err("unknown"));
+    bench.pairs.end_of(&party(1, ASKER).client);
+    assert_eq!((bench.pairs.len(), bench.pairs.counts().ended(End::Disconnected)), (1, 2), "it has none");
+}
+
+#[test]
 fn the_bounds_hold_and_what_was_refused_is_counted() {
     let limits = Limits { max_pairs: 6, max_pairs_per_client: 3, max_pairs_per_network: 5, ..LIMITS };
     let mut bench = Bench::new(16, limits);

@@ -94,7 +94,7 @@ const OTHERS: [(&str, Kind, &[&str], &str); 38] = [
         "introd_relay_pairs_ended",
         Kind::Counter,
         &["cause"],
-        "Pairs that ended: `unopened`, no session came about; `idle`, a peer was silent; `lifetime`, the time is over; `replaced`, another pair took the place",
+        "Pairs that ended: `unopened`, no session came about; `idle`, a peer was silent; `lifetime`, the time is over; `replaced`, another pair took the place; `disconnected`, the server has disconnected one of the peers",
     ),
     (
         "introd_relay_pairs_refused",

@@ -11,7 +11,7 @@ use rtmfp::{CloseReason, Event, Refusal, SessionId};
 use super::agenda::{CLOSE_TIMEOUT, EXCEPTION_TIMEOUT};
 use super::client::Client;
 use super::costs;
-use super::ending::Ending;
+use super::ending::{ACCESS_DENIED, Ending, TOO_MUCH_WORK};
 use super::table::Clients;
 use crate::apps;
 use crate::introducer::Counter;
@@ -57,8 +57,16 @@ impl Clients {
                         }
                     }
                     gone(turn, session, &client, reason);
+                    let ends_relaying = client.ending().is_some_and(Ending::ends_relaying);
                     if let Some((peer, _)) = client.place {
                         self.give_up_id(turn.info, peer, session, client.is_proven);
+                        // Another session may have the id.
+                        if ends_relaying
+                            && let Some(relay) = &turn.services().relay
+                            && turn.services().directory.lookup(&peer).is_none()
+                        {
+                            relay.end_of(peer);
+                        }
                     }
                 }
             }
@@ -156,8 +164,7 @@ impl Clients {
         let app = seat.instance().name();
         tracing::info!(%session, address = %to, %app, "client has moved to an address that the access rules deny: closed");
         let Rejection { code, description, .. } = apps::Refusal::Access(to.ip()).to_rejection();
-        let reason = "the access rules deny its address";
-        self.close_with(turn, session, Level::Error, &code, &description, reason);
+        self.close_with(turn, session, Level::Error, &code, &description, ACCESS_DENIED);
     }
 
     /// Handles that a client causes more work than it may.
@@ -178,7 +185,7 @@ impl Clients {
             tracing::info!(%session, ?address, "client goes on making more work than MaxSessionWork allows: closed");
             let code = "NetConnection.Connect.Closed";
             let description = "Too much work for the server.";
-            self.close_with(turn, session, Level::Error, code, description, "too much work");
+            self.close_with(turn, session, Level::Error, code, description, TOO_MUCH_WORK);
         }
         // A connection that was never established is not closed by `close_with`.
         self.agenda.closing.insert(now + CLOSE_TIMEOUT, session);

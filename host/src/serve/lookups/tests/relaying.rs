@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use introd_config::{Config, Listen, RelayMode};
 use introd_policy::registry::{InMemory, Registry};
-use introd_relay::{Client, Refusal};
+use introd_relay::{Client, End, Refusal};
 use rtmfp::crypto::Epd;
 use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
 use smallvec::SmallVec;
@@ -150,4 +150,27 @@ fn the_target_must_be_a_client_when_the_pair_is_made() {
     let asker = world.accepted();
     let lookup = hello(Some(world.session(asker)), world.ends[asker].address, PeerId([9; 32]));
     assert_eq!(ask(&mut world, &lookup, 3), [0, 0, 0]);
+}
+
+#[test]
+fn a_client_that_is_disconnected_is_relayed_no_more() {
+    for is_sent_away in [false, true] {
+        let mut world = world(RelayMode::Fallback, RelayMode::None, None);
+        let [asker, target] = [(); 2].map(|()| world.accepted());
+        let lookup = lookup_of(&world, asker, target);
+        assert_eq!(ask(&mut world, &lookup, 3), [0, 0, 1]);
+        let (session, peer) = (world.session(target), world.ends[target].id);
+        if is_sent_away {
+            world.worker.take_mail(world.now, Some(Mail::Disconnect { session, peer, by: "an administrator" }));
+        } else {
+            let (mut turn, ..) = world.worker.turn(world.now);
+            turn.endpoint.close(world.now, session);
+        }
+        world.exchange();
+        world.seconds(5);
+        assert!(world.services.directory.lookup(&peer).is_none(), "it is gone");
+        let figures = world.services.relay.as_ref().unwrap().figures();
+        let ended = figures.counts.ended(End::Disconnected);
+        assert_eq!((figures.pairs, ended), if is_sent_away { (0, 1) } else { (1, 0) });
+    }
 }

@@ -12,7 +12,7 @@ use rtmfp::wire::{Mode, Origin, PacketHeader, TaggedAddress, option};
 use rtmfp::{InterfaceId, SessionId};
 
 use super::super::input::Input;
-use super::packets::session_packet;
+use super::packets::{in_pieces, session_packet};
 use super::world::{ADDRESSES, IDENTITIES, World};
 
 /// Ephemeral Diffie-Hellman Public Key (RFC 7425 §4.5.2.1).
@@ -45,10 +45,14 @@ pub(super) fn act(world: &mut World, input: &mut Input<'_>) {
             }
             let index = 1 + usize::from(place) % (count - 1);
             let link = &mut world.links[index];
-            let plain = if choice == 0 { input.string().to_vec() } else { session_packet(link, input) };
-            let datagram = link.seal(&plain);
+            let packets = match choice {
+                0 => vec![input.string().to_vec()],
+                7 => in_pieces(link, input),
+                _ => vec![session_packet(link, input)],
+            };
+            let datagrams: Vec<Vec<u8>> = packets.iter().map(|plain| link.seal(plain)).collect();
             let from = if from < 0xe0 { link.address } else { ADDRESSES[usize::from(from) % ADDRESSES.len()] };
-            world.throw_sealed(from, &datagram);
+            datagrams.iter().for_each(|datagram| world.throw_sealed(from, datagram));
         }
         10 | 11 => {
             let milliseconds = match input.u8() {

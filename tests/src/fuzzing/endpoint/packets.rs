@@ -32,6 +32,9 @@ const KINDS: [u8; 18] = [
     kind::CLOSE_ACK,
 ];
 
+/// The length of the shortest fragments of packets, in bytes.
+const SMALLEST_PIECE: usize = 16;
+
 /// A plain packet of a session.
 pub(super) fn session_packet(link: &Link, input: &mut Input<'_>) -> Vec<u8> {
     let mut out = Vec::new();
@@ -48,6 +51,39 @@ pub(super) fn session_packet(link: &Link, input: &mut Input<'_>) -> Vec<u8> {
         session_chunk(input, &mut out);
     }
     out
+}
+
+/// A plain packet of a session, cut into fragments (RFC 7016 §2.3.1): in packets of their own or in one, in order or the other way round, with
+/// one of them left out or sent twice now and then.
+pub(super) fn in_pieces(link: &Link, input: &mut Input<'_>) -> Vec<Vec<u8>> {
+    let whole = session_packet(link, input);
+    let (packet_id, size, fate) = (input.number(), SMALLEST_PIECE + input.below(256), input.u8());
+    let count = whole.len().div_ceil(size);
+    let carrier = || {
+        let mut out = Vec::new();
+        PacketHeader::new(link.mode).put(&mut out);
+        out
+    };
+    let piece = |(number, fragment): (usize, &[u8])| {
+        let (more_fragments, fragment_num) = (number + 1 < count, number as u64);
+        let mut out = Vec::new();
+        PacketFragment { more_fragments, packet_id, fragment_num, fragment }.put(&mut out);
+        out
+    };
+    let mut pieces: Vec<Vec<u8>> = whole.chunks(size).enumerate().map(piece).collect();
+    if fate & 1 != 0 {
+        pieces.reverse();
+    }
+    let chosen = usize::from(fate >> 4) % pieces.len().max(1);
+    match fate >> 2 & 3 {
+        0 if !pieces.is_empty() => drop(pieces.remove(chosen)),
+        1 => pieces.extend(pieces.get(chosen).cloned()),
+        _ => (),
+    }
+    if fate & 2 != 0 {
+        return vec![[carrier(), pieces.concat()].concat()];
+    }
+    pieces.into_iter().map(|piece| [carrier(), piece].concat()).collect()
 }
 
 fn session_chunk(input: &mut Input<'_>, out: &mut Vec<u8>) {

@@ -108,7 +108,7 @@ fn hosts_that_application_xml_does_not_list_are_refused_in_tests_too() {
             for _, url in ipairs { 'http://api.example.com/', 'https://a.example.org:81', 'http://192.0.2.1:8/', 'http://3221225985/' } do
                 assert.equal('x', client:call('ask', url))
             end
-            for _, url in ipairs { 'http://example.com/', 'https://a.example.org', 'http://192.0.2.2/', 'http://[::1]/', 'x:' } do
+            for _, url in ipairs { 'http://example.com/', 'https://a.example.org', 'http://192.0.2.2/', 'http://[::1]/' } do
                 local problem = client:call('ask', url)
                 assert.is_truthy(problem:find('does not list it', 1, true), problem)
             end

@@ -163,7 +163,7 @@ fn a_client_that_is_disconnected_is_relayed_no_more() {
         if is_sent_away {
             world.worker.take_mail(world.now, Some(Mail::Disconnect { session, peer, by: "an administrator" }));
         } else {
-            let (mut turn, ..) = world.worker.turn(world.now);
+            let (turn, ..) = world.worker.turn(world.now);
             turn.endpoint.close(world.now, session);
         }
         world.exchange();

@@ -99,15 +99,16 @@ async fn scripts_are_reloaded_and_instances_unloaded() {
     let silent = [connect(&uri, LOOPBACK, 3).await, connect(&uri, LOOPBACK, 4).await];
     let managing = async {
         let users = fetch(admin, &format!("/admin/getUsers?appInst=app/room&{LOGIN}")).await;
-        for user in users.all("_0") {
-            server.logged().wait_for(&format!("<<id {user}>>"), 1);
+        for place in ["_0", "_1", "_2"] {
+            server.logged().wait_for(&format!("<<id {}>>", users.one(place)), 1);
         }
         let script = std::fs::read_to_string(files.of_application("app", "main.lua")).unwrap();
         std::fs::write(files.of_application("app", "main.lua"), script.replace("one", "two")).unwrap();
         let reloaded = fetch(admin, &format!("/admin/reloadApp?appInst=app/room&{LOGIN}")).await;
         assert_eq!(reloaded.one("level"), "status", "{reloaded:?}");
         server.logged().wait_for("<<loaded two>>", 1);
-        assert_eq!(fetch(admin, &format!("/admin/getUsers?appInst=app/room&{LOGIN}")).await.all("_0").len(), 3);
+        let users = fetch(admin, &format!("/admin/getUsers?appInst=app/room&{LOGIN}")).await;
+        assert_eq!(["_2", "_3"].map(|place| users.all(place).len()), [1, 0], "all three stay");
         let unloaded = fetch(admin, &format!("/admin/unloadApp?appInst=app/room&{LOGIN}")).await;
         assert_eq!(unloaded.number("clients"), 3);
     };

@@ -55,7 +55,7 @@ impl World {
             last.connecting.clear();
         }
         other.worker.take_over(other.now, prepared, last).unwrap();
-        other.ends = self.ends;
+        other.ends = std::mem::take(&mut self.ends);
         other.exchange();
         other
     }

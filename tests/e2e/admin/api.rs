@@ -103,7 +103,7 @@ async fn scripts_are_reloaded_and_instances_unloaded() {
             server.logged().wait_for(&format!("<<id {}>>", users.one(place)), 1);
         }
         let script = std::fs::read_to_string(files.of_application("app", "main.lua")).unwrap();
-        std::fs::write(files.of_application("app", "main.lua"), script.replace("one", "two")).unwrap();
+        std::fs::write(files.of_application("app", "main.lua"), script.replace("loaded one", "loaded two")).unwrap();
         let reloaded = fetch(admin, &format!("/admin/reloadApp?appInst=app/room&{LOGIN}")).await;
         assert_eq!(reloaded.one("level"), "status", "{reloaded:?}");
         server.logged().wait_for("<<loaded two>>", 1);

@@ -78,12 +78,11 @@ impl Runtime {
             }
             InboxItem::Event(AppEvent::Accepted { client }) if !self.is_over => {
                 self.accepted(client);
-                match self.instance.roster.borrow().get(client) {
+                let known = self.instance.roster.borrow().get(client);
+                match (known, &mut self.ending) {
                     // It is there once more if the script was to be told of its end already; that does no harm.
-                    Some(member) => {
-                        self.ending.iter_mut().for_each(|ending| ending.clients.push_back(Rc::clone(&member)))
-                    }
-                    None => drop(self.instance.send(disconnect(client))),
+                    (Some(member), Some(ending)) => ending.clients.push_back(member),
+                    _ => drop(self.instance.send(disconnect(client))),
                 }
             }
             InboxItem::Call { .. } | InboxItem::Event(AppEvent::Reload | AppEvent::Stop) => (),

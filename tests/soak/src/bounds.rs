@@ -28,8 +28,9 @@ pub(crate) const ENDED_FORGOTTEN: Duration = Duration::from_secs(12);
 pub(crate) const VANISHED_FORGOTTEN: Duration = Duration::from_secs(40);
 /// From the end of a session until the script has been told. For a client that vanished, [`VANISHED_FORGOTTEN`].
 pub(crate) const TOLD: Duration = Duration::from_secs(12);
-/// From a call of a method of the script to its answer.
-pub(crate) const CALL_ANSWERED: Duration = Duration::from_secs(10);
+/// From a call of a method of the script to its answer. After a fault the call waits in its flow behind what is sent again, and the time until
+/// that grows to ten seconds; if the client has moved besides, the acknowledgement may be lost once more.
+pub(crate) const CALL_ANSWERED: Duration = Duration::from_secs(25);
 /// From the first hello for a peer to a message that it has acknowledged: [`FOUND_ELSEWHERE`] if the peer has just connected, and hellos are
 /// repeated less and less often.
 pub(crate) const MET: Duration = Duration::from_secs(40);

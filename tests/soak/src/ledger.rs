@@ -30,18 +30,28 @@ pub(crate) struct Ledger {
 
 #[derive(Default)]
 struct Account {
-    /// The clients that have come and not gone, by the script's id, with the numbers of their connects and their applications.
-    there: HashMap<String, (u64, String)>,
+    /// The clients that have come and not gone, by the script's id.
+    there: HashMap<String, Present>,
     /// The numbers of those that are there.
     numbers: HashSet<u64>,
     /// The numbers of those that have gone.
     gone: HashSet<u64>,
-    /// The clients of applications that were unloaded: the script has ended, and may have heard of their ends or not.
+    /// The clients of whose ends a script may hear or not: its application was unloaded, or another process has taken over, whose script does
+    /// not know them since they were rejected.
     excused: HashSet<String>,
     /// The instances whose scripts run, and in which process.
     instances: HashMap<String, u32>,
     /// The process that has taken over last, and when.
     successor: Option<(u32, Instant)>,
+}
+
+/// A client that has come and not gone.
+struct Present {
+    /// The number of its connect.
+    number: u64,
+    application: String,
+    /// False: its session is about to end.
+    is_accepted: bool,
 }
 
 impl Ledger {
@@ -51,18 +61,19 @@ impl Ledger {
         let wrong = |seen: String| Err(Violation::new(INVARIANT, format!("server {server}, life {life}: {seen}")));
         let account = self.lives.entry(self.first((told.server, told.life))).or_default();
         match &told.said {
-            Said::Connects { application, client, number } => {
+            Said::Connects { application, client, number, is_accepted } => {
                 account.excused.remove(client);
                 if account.gone.contains(number) || !account.numbers.insert(*number) {
                     return wrong(format!("onConnect was called twice for connect {number}"));
                 }
-                if account.there.insert(client.clone(), (*number, application.clone())).is_some() {
+                let present = Present { number: *number, application: application.clone(), is_accepted: *is_accepted };
+                if account.there.insert(client.clone(), present).is_some() {
                     return wrong(format!("onConnect was called for client {client}, which is there already"));
                 }
             }
             Said::Disconnects { client } if account.excused.remove(client) => (),
             Said::Disconnects { client } => {
-                let Some((number, _)) = account.there.remove(client) else {
+                let Some(Present { number, .. }) = account.there.remove(client) else {
                     return wrong(format!("onDisconnect was called for client {client}, which is not there"));
                 };
                 account.numbers.remove(&number);
@@ -76,7 +87,12 @@ impl Ledger {
                         "onAppStart of {instance} has the reason {reason:?}, after process {before:?}"
                     ));
                 }
-                let there = account.of_instance(instance);
+                // All clients connect to the default instances of their applications.
+                let application = instance.split('/').next().unwrap_or(instance);
+                if is_next {
+                    account.excuse(|client| client.application == application && !client.is_accepted);
+                }
+                let there = account.there.values().filter(|client| client.application == application).count();
                 if is_next && there != *clients {
                     return wrong(format!(
                         "after a takeover the script of {instance} has {clients} clients of {there}"
@@ -156,16 +172,9 @@ impl Ledger {
 
     /// An application was unloaded: its script ends before its clients are gone, and does not hear of them any more.
     pub(crate) fn unloaded(&mut self, server: usize, life: u32, application: &str) {
-        let Some(account) = self.lives.get_mut(&self.first((server, life))) else { return };
-        let Account { there, numbers, gone, excused, .. } = account;
-        there.retain(|client, (number, of)| {
-            if of == application {
-                numbers.remove(number);
-                gone.insert(*number);
-                excused.insert(client.clone());
-            }
-            of != application
-        });
+        if let Some(account) = self.lives.get_mut(&self.first((server, life))) {
+            account.excuse(|client| client.application == application);
+        }
     }
 
     /// A process of a server has ended, and all that it has said was told. If it ended in order, its scripts have heard of all ends.
@@ -180,7 +189,7 @@ impl Ledger {
                 "server {}, life {life}, has stopped in order without onDisconnect for {} clients, among them connect {:?}",
                 server_name(server),
                 left.len(),
-                left.values().next().map(|(number, _)| number)
+                left.values().next().map(|client| client.number)
             );
             return Err(Violation::new(INVARIANT, seen));
         }
@@ -194,10 +203,13 @@ impl Ledger {
 }
 
 impl Account {
-    /// How many clients of an instance are there. All clients connect to the default instances of their applications.
-    fn of_instance(&self, instance: &str) -> usize {
-        let application = instance.split('/').next().unwrap_or(instance);
-        self.there.values().filter(|(_, of)| of == application).count()
+    /// No script need hear of the ends of these.
+    fn excuse(&mut self, is_excused: impl Fn(&Present) -> bool) {
+        for (client, Present { number, .. }) in self.there.extract_if(|_, present| is_excused(present)) {
+            self.numbers.remove(&number);
+            self.gone.insert(number);
+            self.excused.insert(client);
+        }
     }
 
     /// After a takeover, whether all scripts that ran have started anew.
@@ -235,7 +247,7 @@ mod tests {
 
     fn connects(client: &str, number: u64) -> Told {
         let (application, client) = ("plain".to_owned(), client.to_owned());
-        Told { server: 0, life: 1, said: Said::Connects { application, client, number } }
+        Told { server: 0, life: 1, said: Said::Connects { application, client, number, is_accepted: true } }
     }
 
     fn disconnects(client: &str) -> Told {
@@ -322,6 +334,13 @@ mod tests {
         ledger.told(&starts(2, "takeover", 1)).unwrap();
         ledger.check(begin + 2 * TOLD, &world).unwrap();
         assert!(taken_over().told(&starts(2, "takeover", 0)).is_err(), "a client is lost");
+        let (mut ledger, mut rejected) = (taken_over(), connects("y", 2));
+        let Said::Connects { is_accepted, .. } = &mut rejected.said else { panic!("it connects") };
+        *is_accepted = false;
+        ledger.told(&rejected).unwrap();
+        ledger.told(&starts(2, "takeover", 1)).unwrap();
+        assert_eq!(ledger.there(0, 2), 1, "the script does not know who was rejected");
+        ledger.told(&Told { life: 2, ..disconnects("y") }).unwrap();
         assert!(taken_over().told(&starts(2, "start", 1)).is_err(), "it does not know that it was taken over");
         assert!(ledger.told(&starts(2, "takeover", 1)).is_err(), "twice");
     }

@@ -1,6 +1,6 @@
 -- The server introduces the clients of this application. The script counts them for the soak, which reads the log.
 function application.onConnect(client, wish, number)
-    trace("soak connects", client.id, number)
+    trace("soak connects", client.id, number, wish)
     return wish ~= "rejection"
 end
 

@@ -4,7 +4,7 @@ load("registry.lua")
 local accept, forget, publishAll = application.onConnect, application.onDisconnect, application.onAppStart
 
 function application.onConnect(client, wish, number)
-    trace("soak connects", client.id, number)
+    trace("soak connects", client.id, number, wish)
     if wish == "rejection" then return false end
     accept(client)
 end

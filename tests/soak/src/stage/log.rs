@@ -14,8 +14,8 @@ const LONGEST: u64 = 1 << 16;
 /// What a line of a server's log says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
-    /// `onConnect` of this application was called for this client, whose program passed this number.
-    Connects { application: String, client: String, number: u64 },
+    /// `onConnect` of this application was called for this client, whose program passed this number, and accepts it or not.
+    Connects { application: String, client: String, number: u64, is_accepted: bool },
     /// `onDisconnect` was called for this client.
     Disconnects { client: String },
     /// `onAppStart` was called for this reason in this instance of an application, whose script knows so many clients.
@@ -60,7 +60,7 @@ pub(crate) fn follow(
     }))
 }
 
-/// What a line says, if it matters. The scripts of the soak (`scripts` beside this folder) trace `soak connects ID NUMBER` in `onConnect`,
+/// What a line says, if it matters. The scripts of the soak (`scripts` beside this folder) trace `soak connects ID NUMBER WISH` in `onConnect`,
 /// `soak disconnects ID` in `onDisconnect`, `soak starts REASON CLIENTS` in `onAppStart`, and `soak stops REASON` in `onAppStop`.
 fn read(line: &str) -> Option<Said> {
     let Ok(record) = serde_json::from_str::<Value>(line) else {
@@ -77,7 +77,9 @@ fn read(line: &str) -> Option<Said> {
     match what {
         "connects" => {
             let application = instance.split('/').next()?.to_owned();
-            Some(Said::Connects { application, client: whom, number: words.next()?.parse().ok()? })
+            let number = words.next()?.parse().ok()?;
+            let is_accepted = words.next() != Some("rejection");
+            Some(Said::Connects { application, client: whom, number, is_accepted })
         }
         "disconnects" => Some(Said::Disconnects { client: whom }),
         "starts" => Some(Said::Starts { instance, reason: whom, clients: words.next()?.parse().ok()? }),
@@ -95,10 +97,10 @@ mod tests {
         let traced = |text: &str| {
             read(&format!(r#"{{"level":"INFO","target":"introd::script","message":"{text}","app":"plain/_definst_"}}"#))
         };
-        let client = "1".to_owned();
+        let (client, application) = ("1".to_owned(), "plain".to_owned());
         assert_eq!(
-            traced("soak connects 1 22 ab"),
-            Some(Said::Connects { application: "plain".to_owned(), client: client.clone(), number: 22 })
+            traced("soak connects 1 22 acceptance"),
+            Some(Said::Connects { application, client: client.clone(), number: 22, is_accepted: true })
         );
         assert_eq!(traced("soak disconnects 1"), Some(Said::Disconnects { client }));
         let instance = "plain/_definst_".to_owned();

@@ -146,10 +146,6 @@ impl Director {
         match fault {
             Fault::Kill(server) => self.ended(server, false),
             Fault::Stop(server) => self.ended(server, true),
-            Fault::Unload(server) => {
-                self.ledger.unloaded(server, self.stage.servers[server].life, self.stage.unloads(server));
-                Ok(())
-            }
             Fault::TakeOver(server) => {
                 let (life, now) = (self.stage.servers[server].life, Instant::now());
                 self.memories.push(Memory::new(server, life, now));
@@ -313,9 +309,8 @@ impl Director {
         let waiting = metrics.get("introd_pending_requests") as i64;
         let (undecided, unaccounted) = (metrics.undecided(), metrics.unaccounted());
         let told = self.ledger.there(number, life) as i64 - metrics.get("introd_clients") as i64;
-        let is_apart = !(-APART..=waiting + APART + self.merged()).contains(&undecided)
-            || unaccounted.abs() > APART
-            || told.abs() > APART;
+        let is_apart =
+            !(-APART..=waiting + APART).contains(&undecided) || unaccounted.abs() > APART || told.abs() > APART;
         self.apart[number] = if is_apart { self.apart[number] + 1 } else { 0 };
         if self.apart[number] < IN_A_ROW {
             return Ok(());
@@ -327,12 +322,6 @@ impl Director {
             metrics.get("introd_rtmfp_lookups_total")
         );
         Err(Violation::new("counters add up", seen))
-    }
-
-    /// A hello that a client repeats while a script decides about the one before counts as a lookup, and is decided together with that. So many
-    /// there may be.
-    fn merged(&self) -> i64 {
-        8 * self.world.figures.counted("peers looked for by clients") as i64
     }
 
     fn show(&self, now: Instant) {
@@ -381,8 +370,7 @@ impl Director {
             let metrics = get(admin, "/metrics").map(|text| Metrics::read(&text)).unwrap_or_default();
             let (undecided, unaccounted) = (metrics.undecided(), metrics.unaccounted());
             let told = self.ledger.there(number, life) as i64 - metrics.get("introd_clients") as i64;
-            let is_decided = (0..=self.merged()).contains(&undecided);
-            if is_decided && (unaccounted, told) == (0, 0) && metrics.get("introd_connects_total") > 0 {
+            if (undecided, unaccounted, told) == (0, 0, 0) && metrics.get("introd_connects_total") > 0 {
                 return Ok(());
             }
             if self.world.patience.due(begun, QUIET) < Instant::now() {

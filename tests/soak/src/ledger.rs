@@ -36,13 +36,22 @@ struct Account {
     numbers: HashSet<u64>,
     /// The numbers of those that have gone.
     gone: HashSet<u64>,
-    /// The clients of whose ends a script may hear or not: its application was unloaded, or another process has taken over, whose script does
-    /// not know them since they were rejected.
+    /// The clients of whose ends a script may hear or not: another process has taken over, whose script does not know them since they were
+    /// rejected.
     excused: HashSet<String>,
-    /// The instances whose scripts run, and in which process.
-    instances: HashMap<String, u32>,
+    /// The instances whose scripts run.
+    instances: HashMap<String, Running>,
     /// The process that has taken over last, and when.
     successor: Option<(u32, Instant)>,
+}
+
+/// The scripts of an instance's name that run.
+#[derive(Clone, Copy)]
+struct Running {
+    /// In which process.
+    life: u32,
+    /// How many there are: one that ends disconnects its clients first, and the next client gets a new one meanwhile.
+    scripts: u32,
 }
 
 /// A client that has come and not gone.
@@ -80,29 +89,14 @@ impl Ledger {
                 account.gone.insert(number);
             }
             Said::Starts { instance, reason, clients } => {
-                let before = account.instances.insert(instance.clone(), told.life);
-                let is_next = before.is_some_and(|before| before != told.life);
-                if is_next != (reason == "takeover") {
-                    return wrong(format!(
-                        "onAppStart of {instance} has the reason {reason:?}, after process {before:?}"
-                    ));
-                }
-                // All clients connect to the default instances of their applications.
-                let application = instance.split('/').next().unwrap_or(instance);
-                if is_next {
-                    account.excuse(|client| client.application == application && !client.is_accepted);
-                }
-                let there = account.there.values().filter(|client| client.application == application).count();
-                if is_next && there != *clients {
-                    return wrong(format!(
-                        "after a takeover the script of {instance} has {clients} clients of {there}"
-                    ));
+                if let Err(why) = account.script_starts(told.life, instance, reason, *clients) {
+                    return wrong(why);
                 }
             }
             Said::Stops { instance, reason } => match reason.as_str() {
                 // The script of the next version, or process, runs already.
                 "reload" | "takeover" => (),
-                _ => drop(account.instances.remove(instance)),
+                _ => account.script_ends(instance),
             },
             Said::Error(_) => (),
         }
@@ -170,13 +164,6 @@ impl Ledger {
         self.lives.iter().try_for_each(|((server, _), account)| account.all_started(now, *server, world))
     }
 
-    /// An application was unloaded: its script ends before its clients are gone, and does not hear of them any more.
-    pub(crate) fn unloaded(&mut self, server: usize, life: u32, application: &str) {
-        if let Some(account) = self.lives.get_mut(&self.first((server, life))) {
-            account.excuse(|client| client.application == application);
-        }
-    }
-
     /// A process of a server has ended, and all that it has said was told. If it ended in order, its scripts have heard of all ends.
     pub(crate) fn ended(&mut self, server: usize, life: u32, is_in_order: bool) -> Result<(), Violation> {
         let first = self.first((server, life));
@@ -203,6 +190,41 @@ impl Ledger {
 }
 
 impl Account {
+    /// `onAppStart` was called in a process for this reason, and the script has so many clients.
+    fn script_starts(&mut self, life: u32, instance: &str, reason: &str, clients: usize) -> Result<(), String> {
+        let before = self.instances.get(instance).copied();
+        let scripts = match (before, reason) {
+            (Some(Running { scripts, .. }), "start") => scripts + 1,
+            (Some(Running { scripts, .. }), "reload") => scripts,
+            _ => 1,
+        };
+        self.instances.insert(instance.to_owned(), Running { life, scripts });
+        let takes_over = before.is_some_and(|before| before.life != life);
+        if takes_over != (reason == "takeover") {
+            return Err(format!("onAppStart of {instance} has the reason {reason:?}"));
+        }
+        if takes_over {
+            // All clients connect to the default instances of their applications.
+            let application = instance.split('/').next().unwrap_or(instance);
+            self.excuse(|client| client.application == application && !client.is_accepted);
+            let there = self.there.values().filter(|client| client.application == application).count();
+            if there != clients {
+                return Err(format!("after a takeover the script of {instance} has {clients} clients of {there}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// `onAppStop` was called in this instance, and no other version or process goes on with it.
+    fn script_ends(&mut self, instance: &str) {
+        if let Some(running) = self.instances.get_mut(instance) {
+            running.scripts = running.scripts.saturating_sub(1);
+            if running.scripts == 0 {
+                self.instances.remove(instance);
+            }
+        }
+    }
+
     /// No script need hear of the ends of these.
     fn excuse(&mut self, is_excused: impl Fn(&Present) -> bool) {
         for (client, Present { number, .. }) in self.there.extract_if(|_, present| is_excused(present)) {
@@ -219,9 +241,9 @@ impl Account {
         if since.is_none_or(|calm| world.patience.due(calm.max(at), TOLD) >= now) {
             return Ok(());
         }
-        match self.instances.iter().find(|(_, of)| **of != life) {
+        match self.instances.iter().find(|(_, of)| of.life != life) {
             None => Ok(()),
-            Some((instance, of)) => {
+            Some((instance, Running { life: of, .. })) => {
                 let seen = format!(
                     "server {}, life {life}: {instance} ran in life {of}, and its onAppStart was not called after the takeover",
                     server_name(server)
@@ -278,21 +300,6 @@ mod tests {
         ledger.ended(0, 1, true).unwrap();
     }
 
-    #[test]
-    fn the_script_of_an_application_that_was_unloaded_may_hear_of_its_clients_or_not() {
-        let mut ledger = Ledger::default();
-        ledger.told(&connects("x", 1)).unwrap();
-        ledger.told(&connects("y", 2)).unwrap();
-        ledger.unloaded(0, 1, "shared");
-        assert_eq!(ledger.there(0, 1), 2);
-        ledger.unloaded(0, 1, "plain");
-        ledger.told(&disconnects("x")).unwrap();
-        ledger.told(&connects("y", 3)).unwrap();
-        ledger.told(&disconnects("y")).unwrap();
-        assert!(ledger.told(&disconnects("y")).is_err(), "twice");
-        ledger.ended(0, 1, true).unwrap();
-    }
-
     fn starts(life: u32, reason: &str, clients: usize) -> Told {
         let (instance, reason) = ("plain/_definst_".to_owned(), reason.to_owned());
         Told { server: 0, life, said: Said::Starts { instance, reason, clients } }
@@ -343,6 +350,15 @@ mod tests {
         ledger.told(&Told { life: 2, ..disconnects("y") }).unwrap();
         assert!(taken_over().told(&starts(2, "start", 1)).is_err(), "it does not know that it was taken over");
         assert!(ledger.told(&starts(2, "takeover", 1)).is_err(), "twice");
+        let (mut ledger, stops) = (taken_over(), |reason: &str| {
+            let (instance, reason) = ("plain/_definst_".to_owned(), reason.to_owned());
+            Told { server: 0, life: 1, said: Said::Stops { instance, reason } }
+        });
+        ledger.told(&starts(1, "start", 0)).unwrap();
+        ledger.told(&stops("shutdown")).unwrap();
+        assert!(ledger.check(begin + 2 * TOLD, &world).is_err(), "the one that came after runs");
+        ledger.told(&stops("shutdown")).unwrap();
+        ledger.check(begin + 2 * TOLD, &world).unwrap();
     }
 
     #[test]

@@ -36,8 +36,7 @@ impl Metrics {
 
     /// Lookups less those of which it is known what was done about them: those that wait, when nothing is counted meanwhile.
     pub(crate) fn undecided(&self) -> i64 {
-        let decided = self.verdicts.values().sum::<u64>() + self.get("introd_rtmfp_lookups_over_rate_total");
-        self.get("introd_rtmfp_lookups_total") as i64 - decided as i64
+        self.get("introd_rtmfp_lookups_total") as i64 - self.verdicts.values().sum::<u64>() as i64
     }
 
     /// Accepted clients less those that are gone and those that are there: 0, when nothing is counted meanwhile.
@@ -55,14 +54,13 @@ mod tests {
     fn samples_are_summed_over_labels() {
         let text = "# HELP introd_connects Clients\nintrod_connects_total{worker=\"0\"} 5\nintrod_connects_total{worker=\"1\"} 7\n\
                     introd_disconnects_total{worker=\"0\"} 3\nintrod_clients 8\nintrod_rtmfp_lookups_total{worker=\"0\"} 10\n\
-                    introd_rtmfp_lookups_over_rate_total{worker=\"0\"} 1\n\
                     introd_lookup_verdicts_total{policy=\"script\",verdict=\"redirected\"} 4\n\
                     introd_lookup_verdicts_total{policy=\"the server\",verdict=\"redirected\"} 2\n\
-                    introd_lookup_verdicts_total{policy=\"registry\",verdict=\"unknown_peer\"} 1\n# EOF\n";
+                    introd_lookup_verdicts_total{policy=\"registry\",verdict=\"unknown_peer\"} 2\n# EOF\n";
         let metrics = Metrics::read(text);
         assert_eq!(metrics.get("introd_connects_total"), 12);
         assert_eq!(metrics.get("nothing"), 0);
-        assert_eq!((metrics.verdicts["redirected"], metrics.verdicts["unknown_peer"]), (6, 1));
+        assert_eq!((metrics.verdicts["redirected"], metrics.verdicts["unknown_peer"]), (6, 2));
         assert_eq!((metrics.undecided(), metrics.unaccounted()), (2, 1));
     }
 }

@@ -18,6 +18,11 @@ const LOOKUPS: u32 = 100_000;
 async fn lookups_of_a_hundred_thousand_unknown_peers_make_few_calls_of_redis() {
     let (redis, folder) = (Redis::start(), Folder::new());
     let conf = configured(&folder, &redis.url(), "a", "<LookupTimeout>10000</LookupTimeout>");
+    // All come from one address, on a fast computer more of them in a second than an address may send.
+    let (file, limit) = (conf.join("Server.xml"), "<MaxLookupRatePerAddress>-1</MaxLookupRatePerAddress>");
+    let limits = format!("<ResourceLimits><Protocol><RTMFP>{limit}</RTMFP></Protocol></ResourceLimits></Server>");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("</Server>", &limits)).unwrap();
     let (a, b) = (Server::configured(&conf, 2), server(&folder, &redis.url(), "b"));
     let (known, here) = (client(b.addresses[0], 1).await, client(a.addresses[0], 2).await);
     let asker = Asker::new(a.addresses[0]);

@@ -130,21 +130,25 @@ pub enum OpenCall {
     Publication(u64),
 }
 
+/// The instance for which an actor is wanted.
+pub struct Opening<'a> {
+    /// Its name.
+    pub name: &'a InstanceName,
+    /// The folder of its application.
+    pub folder: &'a Path,
+    /// Its settings.
+    pub settings: &'a Arc<Application>,
+    /// Counts what its clients do.
+    pub totals: &'a Arc<dyn Totals>,
+    /// Another process had the instance, and its policy has accepted these clients there.
+    pub taken_over: Option<Vec<KnownClient>>,
+}
+
 /// Makes actors.
 pub trait AppActors: Send + Sync {
-    /// The actor of an instance whose application has that folder; `None` if the folder has no script. The script is
-    /// loaded on a thread of the actor's. If it does not load, the actor rejects clients.
-    ///
-    /// `totals` counts what the instance's clients do. `taken_over`: another process had the instance, and its policy has accepted these
-    /// clients there.
-    fn open(
-        &self,
-        name: &InstanceName,
-        folder: &Path,
-        settings: &Arc<Application>,
-        totals: &Arc<dyn Totals>,
-        taken_over: Option<Vec<KnownClient>>,
-    ) -> Option<Arc<dyn AppActor>>;
+    /// The actor of an instance; `None` if the folder of its application has no script. The script is loaded on a thread of the actor's. If it
+    /// does not load, the actor rejects clients.
+    fn open(&self, opening: Opening<'_>) -> Option<Arc<dyn AppActor>>;
 
     /// About how many bytes of memory the scripts of all actors use, including the actors that are about to end.
     fn memory(&self) -> usize {
@@ -221,14 +225,7 @@ mod tests {
     fn what_makes_no_scripts_uses_no_memory_and_no_time_for_them() {
         struct Nothing;
         impl AppActors for Nothing {
-            fn open(
-                &self,
-                _: &InstanceName,
-                _: &Path,
-                _: &Arc<Application>,
-                _: &Arc<dyn Totals>,
-                _: Option<Vec<KnownClient>>,
-            ) -> Option<Arc<dyn AppActor>> {
+            fn open(&self, _: Opening<'_>) -> Option<Arc<dyn AppActor>> {
                 None
             }
         }

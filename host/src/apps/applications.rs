@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use introd_config::{Access, Application, Config, LookupMode, LookupsFrom, Registered, Vhost};
 use introd_native::Plugins;
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceId, InstanceName, KnownClient, Totals};
+use introd_policy::{AppActor, AppActors, InstanceId, InstanceName, KnownClient, Opening, Totals};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use slab::Slab;
 
@@ -221,7 +221,7 @@ impl Applications {
     ) -> Result<Option<Arc<dyn AppActor>>, Refusal> {
         let Some((actors, registered)) = self.actors.as_ref().zip(registered) else { return Ok(None) };
         let totals = Arc::clone(traffic) as Arc<dyn Totals>;
-        let actor = actors.open(name, &registered.folder, settings, &totals, taken_over);
+        let actor = actors.open(Opening { name, folder: &registered.folder, settings, totals: &totals, taken_over });
         if actor.is_none() && registered.has_script {
             let reason = format!("{}: its script is gone, or cannot be started", registered.folder.display());
             return Err(Refusal::Closed { application: name.application.clone(), reason: reason.into() });

@@ -123,7 +123,7 @@ keys! {
     KEYING_THREADS: Key<Whole> = Key::ours(
         "Server/KeyingThreads",
         whole(0..=64, 0),
-        "Threads that do the public-key work of handshakes. 0: one for each core",
+        "Threads that do the public-key work of handshakes. 0: one for each core. Their niceness is 10 above that of the other threads, so that they give way to the workers",
     );
     ADMIN_ENABLE: Key<Flag> =
         Key::ours("Server/AdminServer@enable", flag(true), "Whether there is an administration");

@@ -16,7 +16,7 @@ use crate::instance::surroundings::Surroundings;
 use introd_config::Application;
 use introd_liveness::AtStandstill;
 use introd_policy::message::{AppEvent, Commands};
-use introd_policy::{AppActor, AppActors, InstanceName, KnownClient, Totals};
+use introd_policy::{AppActor, AppActors, InstanceName, KnownClient, Opening, Totals};
 
 /// How often it is checked whether a thread that is to end has ended.
 const STOP_POLL: Duration = Duration::from_millis(2);
@@ -164,14 +164,8 @@ fn opened(name: &InstanceName, result: Result<ScriptHandle, ScriptError>) -> Opt
 }
 
 impl AppActors for Host {
-    fn open(
-        &self,
-        name: &InstanceName,
-        folder: &Path,
-        settings: &Arc<Application>,
-        totals: &Arc<dyn Totals>,
-        taken_over: Option<Vec<KnownClient>>,
-    ) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, opening: Opening<'_>) -> Option<Arc<dyn AppActor>> {
+        let Opening { name, folder, settings, totals, taken_over } = opening;
         let totals = Some(Arc::clone(totals));
         opened(name, self.open_counted(name.clone(), folder, Arc::clone(settings), totals, taken_over))
     }

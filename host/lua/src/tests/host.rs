@@ -11,7 +11,7 @@ use crate::Surroundings;
 use crate::testing::Sent;
 use crate::{Host, HostSettings, ScriptError, ScriptHandle, ScriptState};
 use introd_policy::message::{AppEvent, ClientId, Commands, PeerLookup, SendError};
-use introd_policy::{AppActor, AppActors, InstanceName, InstanceTotals, RequestId, Totals, Verdict};
+use introd_policy::{AppActor, AppActors, InstanceName, InstanceTotals, Opening, RequestId, Totals, Verdict};
 
 /// Takes commands, and can be made to block a script that sends a ping: in a place that no limit of a script reaches.
 #[derive(Default)]
@@ -149,10 +149,9 @@ fn a_folder_without_a_script_has_none() {
     std::fs::remove_file(empty.path().join("main.lua")).unwrap();
     let result = host.open(name("app", "1"), empty.path(), Arc::new(settings(|_| ())));
     assert!(matches!(result, Err(ScriptError::NoScript(_))));
-    let totals: Arc<dyn Totals> = Arc::new(Nobody);
-    assert!(
-        AppActors::open(&host, &name("app", "1"), empty.path(), &Arc::new(settings(|_| ())), &totals, None).is_none()
-    );
+    let (name, settings, totals) = (name("app", "1"), Arc::new(settings(|_| ())), Arc::new(Nobody) as Arc<dyn Totals>);
+    let opening = Opening { name: &name, folder: empty.path(), settings: &settings, totals: &totals, taken_over: None };
+    assert!(AppActors::open(&host, opening).is_none());
 }
 
 #[test]

@@ -104,19 +104,18 @@ impl Endpoint {
 
     /// Is there room for one more keying, and one more session, of that network?
     pub(super) fn has_room(&self, prefix: NetworkPrefix) -> Result<(), Refusal> {
-        self.has_room_to_key(prefix)?;
-        let jobs = self.keying_jobs_by_prefix.get(prefix);
+        let jobs = self.has_room_to_key(prefix)?;
         if self.config.sessions_by_prefix.get(prefix) + jobs >= self.config.max_sessions_per_prefix {
             return Err(Refusal::SessionsOfPrefix);
         }
         if self.slots.len() >= self.config.max_sessions { Err(Refusal::Sessions) } else { Ok(()) }
     }
 
-    /// Is there room for one more keying of that network?
+    /// Is there room for one more keying of that network? Gives how many are being worked on.
     ///
     /// A network without a pending keying is admitted even when all places are taken, so that other networks cannot take them all: the driver
     /// then gives up a job of a network that has several. If none has several, all places are taken by as many networks, and there is no room.
-    pub(super) fn has_room_to_key(&self, prefix: NetworkPrefix) -> Result<(), Refusal> {
+    pub(super) fn has_room_to_key(&self, prefix: NetworkPrefix) -> Result<usize, Refusal> {
         let max = self.config.max_keying_jobs;
         let jobs = self.keying_jobs_by_prefix.get(prefix);
         if jobs >= max.div_ceil(4) {
@@ -126,7 +125,7 @@ impl Endpoint {
         if self.keying_jobs >= max && !is_to_be_had() {
             return Err(Refusal::Keyings);
         }
-        Ok(())
+        Ok(jobs)
     }
 
     /// RFC 7016 §3.5.1.2: the cookie is one of this end's, given to another address. Answers with a new one.

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use introd_config::{Application, Config, Registered};
-use introd_policy::{AppActor, AppActors, RequestId, Totals};
+use introd_policy::{AppActor, AppActors, Opening, RequestId};
 
 use super::*;
 use crate::apps::tests::{localhost, plugins, request};
@@ -38,14 +38,7 @@ impl AppActor for Policy {
 }
 
 impl AppActors for Policy {
-    fn open(
-        &self,
-        _: &InstanceName,
-        _: &Path,
-        _: &Arc<Application>,
-        _: &Arc<dyn Totals>,
-        _: Option<Vec<introd_policy::KnownClient>>,
-    ) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: Opening<'_>) -> Option<Arc<dyn AppActor>> {
         Some(Arc::new(Policy(Arc::clone(&self.0))))
     }
 }

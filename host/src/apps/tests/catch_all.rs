@@ -1,11 +1,11 @@
 //! The application that serves all paths without a folder.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use introd_config::{Application, CATCH_ALL, Config, LookupMode, Registered};
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Totals};
+use introd_policy::{AppActor, AppActors, Opening, RequestId};
 use parking_lot::Mutex;
 
 use super::{localhost, plugins, request};
@@ -34,14 +34,7 @@ impl AppActor for Waits {
 struct Opened(Mutex<Vec<(String, PathBuf)>>);
 
 impl AppActors for Opened {
-    fn open(
-        &self,
-        name: &InstanceName,
-        folder: &Path,
-        _: &Arc<Application>,
-        _: &Arc<dyn Totals>,
-        _: Option<Vec<introd_policy::KnownClient>>,
-    ) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, Opening { name, folder, .. }: Opening<'_>) -> Option<Arc<dyn AppActor>> {
         self.0.lock().push((name.to_string(), folder.to_owned()));
         Some(Arc::new(Waits))
     }

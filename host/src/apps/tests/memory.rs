@@ -1,12 +1,11 @@
 //! The limit on the memory of all scripts together.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use introd_config::{Application, Config, Registered};
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Totals};
+use introd_policy::{AppActor, AppActors, Opening, RequestId};
 use parking_lot::Mutex;
 
 use super::{localhost, plugins, request};
@@ -75,14 +74,7 @@ impl AppActor for Heavy {
 struct HeavyPolicies(Arc<Heap>);
 
 impl AppActors for HeavyPolicies {
-    fn open(
-        &self,
-        _: &InstanceName,
-        _: &Path,
-        _: &Arc<Application>,
-        _: &Arc<dyn Totals>,
-        _: Option<Vec<introd_policy::KnownClient>>,
-    ) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: Opening<'_>) -> Option<Arc<dyn AppActor>> {
         let script = Arc::new(Script { used: HEAVY.into(), ..Script::default() });
         self.0.policies.lock().push(Arc::clone(&script));
         Some(Arc::new(Heavy(Arc::clone(&self.0), script)))

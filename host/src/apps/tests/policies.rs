@@ -1,13 +1,12 @@
 //! Instances with a policy: how long they stay, and when they get a new one.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use introd_config::{Application, Config, LookupMode, Registered};
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Totals};
+use introd_policy::{AppActor, AppActors, Opening, RequestId};
 use parking_lot::Mutex;
 
 use super::{localhost, plugins, request};
@@ -62,14 +61,7 @@ impl AppActor for Idle {
 struct Makes(Mutex<Vec<Arc<Idle>>>);
 
 impl AppActors for Makes {
-    fn open(
-        &self,
-        _: &InstanceName,
-        _: &Path,
-        _: &Arc<Application>,
-        _: &Arc<dyn Totals>,
-        _: Option<Vec<introd_policy::KnownClient>>,
-    ) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: Opening<'_>) -> Option<Arc<dyn AppActor>> {
         let actor = Arc::new(Idle::default());
         self.0.lock().push(Arc::clone(&actor));
         Some(actor)

@@ -1,13 +1,12 @@
 //! Limits on the number of instances with a script, and which of them make room.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use introd_config::{Application, Config, Registered};
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Totals};
+use introd_policy::{AppActor, AppActors, Opening, RequestId};
 use rtmfp::NetworkPrefix;
 
 use super::{localhost, plugins, request};
@@ -38,14 +37,7 @@ impl AppActor for Waits {
 }
 
 impl AppActors for Waits {
-    fn open(
-        &self,
-        _: &InstanceName,
-        _: &Path,
-        _: &Arc<Application>,
-        _: &Arc<dyn Totals>,
-        _: Option<Vec<introd_policy::KnownClient>>,
-    ) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: Opening<'_>) -> Option<Arc<dyn AppActor>> {
         Some(Arc::new(Waits))
     }
 }

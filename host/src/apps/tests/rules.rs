@@ -1,12 +1,11 @@
 //! Which rules decide about a client: those of its own adaptor, virtual host and application, as they are now.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use introd_config::{Access, Adaptor, Application, Config, LookupMode, Registered, Vhost};
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Totals};
+use introd_policy::{AppActor, AppActors, Opening, RequestId};
 use parking_lot::Mutex;
 
 use super::{applications, localhost, plugins, request};
@@ -163,14 +162,7 @@ impl AppActor for Counts {
 struct Gives(Option<Arc<Counts>>);
 
 impl AppActors for Gives {
-    fn open(
-        &self,
-        _: &InstanceName,
-        _: &Path,
-        _: &Arc<Application>,
-        _: &Arc<dyn Totals>,
-        _: Option<Vec<introd_policy::KnownClient>>,
-    ) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: Opening<'_>) -> Option<Arc<dyn AppActor>> {
         self.0.clone().map(|policy| policy as _)
     }
 }

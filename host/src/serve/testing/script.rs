@@ -1,12 +1,11 @@
 //! A script of which a test says what it does.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use introd_config::{Application, Config, Registered};
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Totals};
+use introd_policy::{AppActor, AppActors, Opening, RequestId};
 use parking_lot::Mutex;
 
 /// A script that keeps the events of which it is told, and decides nothing: the test does.
@@ -91,14 +90,7 @@ impl AppActor for Script {
 pub(super) struct Only(pub(super) Arc<Script>);
 
 impl AppActors for Only {
-    fn open(
-        &self,
-        _: &InstanceName,
-        _: &Path,
-        _: &Arc<Application>,
-        _: &Arc<dyn Totals>,
-        _: Option<Vec<introd_policy::KnownClient>>,
-    ) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: Opening<'_>) -> Option<Arc<dyn AppActor>> {
         Some(Arc::clone(&self.0) as Arc<dyn AppActor>)
     }
 }

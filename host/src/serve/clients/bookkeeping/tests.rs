@@ -1,7 +1,6 @@
 //! What policies are told of joins and leaves, and which side names members if a policy cannot be told.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -15,7 +14,7 @@ use crate::serve::testing::request;
 use crate::stories::Stories;
 use introd_config::{Application, Config, Fallback, Registered};
 use introd_native::Plugins;
-use introd_policy::{AppActor, AppActors, InstanceName, Replies, RequestId, Totals};
+use introd_policy::{AppActor, AppActors, Opening, Replies, RequestId};
 
 /// A policy with room for a number of joins. It always accepts leaves and other ends.
 #[derive(Default)]
@@ -53,14 +52,7 @@ impl AppActor for Policy {
 struct Only(Arc<Policy>);
 
 impl AppActors for Only {
-    fn open(
-        &self,
-        _: &InstanceName,
-        _: &Path,
-        _: &Arc<Application>,
-        _: &Arc<dyn Totals>,
-        _: Option<Vec<introd_policy::KnownClient>>,
-    ) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: Opening<'_>) -> Option<Arc<dyn AppActor>> {
         Some(Arc::clone(&self.0) as Arc<dyn AppActor>)
     }
 }

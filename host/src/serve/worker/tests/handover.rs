@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use introd_config::Config;
 use introd_flash::client::Incoming;
 use introd_netgroup::GroupDigest;
 use introd_policy::{OpenCall, Verdict};
@@ -115,8 +116,8 @@ fn a_client_that_does_not_answer_for_a_while_gets_what_was_sent_meanwhile() {
     assert!(is_answered(&mut world, client));
 }
 
-#[test]
-fn the_policy_of_the_new_process_is_asked_about_a_client_that_waits() {
+/// A client whose connect waits for the script of `app`, its end, and the configuration.
+fn waiting() -> (World, usize, Config) {
     let mut setup = Setup::default();
     with_application(&mut setup.config, "app", |_| ());
     let config = setup.config.clone();
@@ -124,6 +125,12 @@ fn the_policy_of_the_new_process_is_asked_about_a_client_that_waits() {
     let end = world.add();
     world.connect(end, "rtmfp://host/app");
     world.script.asked();
+    (world, end, config)
+}
+
+#[test]
+fn the_policy_of_the_new_process_is_asked_about_a_client_that_waits() {
+    let (world, end, config) = waiting();
     let mut world = world.replaced(Setup { config, ..Setup::default() });
     let request = world.script.asked();
     assert_eq!(world.ends[end].codes(), [""; 0]);
@@ -134,13 +141,7 @@ fn the_policy_of_the_new_process_is_asked_about_a_client_that_waits() {
 
 #[test]
 fn a_client_that_waits_is_refused_if_it_is_not_known_for_what() {
-    let mut setup = Setup::default();
-    with_application(&mut setup.config, "app", |_| ());
-    let config = setup.config.clone();
-    let mut world = World::new(setup);
-    let end = world.add();
-    world.connect(end, "rtmfp://host/app");
-    world.script.asked();
+    let (world, end, config) = waiting();
     // As in a state of a program that does not tell.
     let mut heir = world.heir(Setup { config, ..Setup::default() });
     heir.knows_no_connects = true;

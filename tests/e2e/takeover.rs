@@ -1,6 +1,7 @@
 //! A new process takes over the sockets and sessions of one that serves, and the clients notice nothing.
 
 mod numbered;
+mod told;
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;

@@ -68,7 +68,7 @@ pub trait AppActor: Send + Sync {
         Vec::new()
     }
 
-    /// The clients that it has accepted, with what a policy in another process has to know of each.
+    /// The clients that it was told of and whose end it was not told of, with what a policy in another process has to know of each.
     fn clients(&self) -> Vec<KnownClient> {
         Vec::new()
     }
@@ -104,11 +104,13 @@ impl ToWake {
     }
 }
 
-/// A client that a policy has accepted.
+/// A client that a policy was told of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownClient {
     /// The client.
     pub client: ClientId,
+    /// Whether it is accepted. If not, it waits for a decision or was rejected, and the policy is told when it is gone.
+    pub is_accepted: bool,
     /// What the policy was told of it when it asked to connect.
     pub info: Arc<ClientInfo>,
     /// Where its packets come from now.
@@ -140,7 +142,7 @@ pub struct Opening<'a> {
     pub settings: &'a Arc<Application>,
     /// Counts what its clients do.
     pub totals: &'a Arc<dyn Totals>,
-    /// Another process had the instance, and its policy has accepted these clients there.
+    /// Another process had the instance, and its policy was told of these clients there.
     pub taken_over: Option<Vec<KnownClient>>,
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use introd_flash::amf::AmfLimits;
 use introd_flash::server::ConnectRequest;
 use introd_policy::message::{ClientId, ClientInfo};
-use introd_policy::{InstanceName, KnownClient, OpenCall};
+use introd_policy::{AppActor, InstanceName, KnownClient, OpenCall};
 use rtmfp::{NetworkPrefix, PeerId, SessionId};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,47 @@ pub struct InstanceRecord {
     instance: String,
     /// The network of the client for which it was created.
     maker: Option<IpAddr>,
+    /// The accepted ones.
     clients: Vec<KnownRecord>,
+    /// Those that are not accepted, and of whose end the script is yet to be told. They go over in records of their own
+    /// ([`UnacceptedRecord`]): programs that do not know these read the others.
+    #[serde(skip)]
+    unaccepted: Vec<KnownRecord>,
+}
+
+/// The clients of an instance that its script was told of and that are not accepted: they were rejected, or wait for a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnacceptedRecord {
+    /// The number of the instance among the records of instances.
+    instance: u32,
+    clients: Vec<KnownRecord>,
+}
+
+impl UnacceptedRecord {
+    /// Those of all instances.
+    pub fn all(instances: &[InstanceRecord]) -> Vec<Self> {
+        let of_instance = |(number, instance): (u32, &InstanceRecord)| {
+            let clients = instance.unaccepted.clone();
+            (!clients.is_empty()).then_some(Self { instance: number, clients })
+        };
+        (0..).zip(instances).filter_map(of_instance).collect()
+    }
+
+    /// Adds them to their instance. Those of an instance that is not there are left out.
+    pub fn add_to(self, instances: &mut [InstanceRecord]) {
+        let place = usize::try_from(self.instance).ok();
+        if let Some(instance) = place.and_then(|place| instances.get_mut(place)) {
+            instance.unaccepted.extend(self.clients);
+        }
+    }
+}
+
+impl InstanceRecord {
+    /// Forgets clients of other sessions than these: they have gone, and the old process tells its script so.
+    pub fn keep(&mut self, sessions: &HashSet<u32>) {
+        let Self { clients, unaccepted, .. } = self;
+        [clients, unaccepted].into_iter().for_each(|some| some.retain(|client| sessions.contains(&client.session)));
+    }
 }
 
 /// What a client waits for, and its script has not answered.
@@ -103,7 +143,7 @@ impl KnownRecord {
         })
     }
 
-    fn known(self, near_addresses: &Arc<[SocketAddr]>) -> Option<KnownClient> {
+    fn known(self, is_accepted: bool, near_addresses: &Arc<[SocketAddr]>) -> Option<KnownClient> {
         let request = ConnectRequest::from_message(&self.request, self.object_encoding, AmfLimits::default())?;
         let [far_address, now] = self.far_addresses;
         let info = ClientInfo {
@@ -119,6 +159,7 @@ impl KnownRecord {
         };
         Some(KnownClient {
             client: ClientId { worker: self.worker, session: SessionId::from_wire(self.session) },
+            is_accepted,
             info: Arc::new(info),
             far_address: now,
             reported: self.reported,
@@ -129,6 +170,11 @@ impl KnownRecord {
 }
 
 impl Applications {
+    /// The script of the instance of that name, if there is one.
+    pub fn script_of(&self, name: &InstanceName) -> Option<Arc<dyn AppActor>> {
+        self.table().get(name)?.actor().cloned()
+    }
+
     /// Whether the policy of any instance has something to do at this moment.
     pub fn has_busy_policies(&self) -> bool {
         self.all_instances().iter().filter_map(|instance| instance.actor()).any(|actor| actor.is_busy())
@@ -140,6 +186,13 @@ impl Applications {
         let record = |instance: &Arc<super::AppInstance>| {
             // What ends has clients that are about to be closed, and another instance may have its name.
             let clients = instance.actor().filter(|actor| !actor.is_over())?.clients();
+            let some = |is_accepted: bool| {
+                clients
+                    .iter()
+                    .filter(move |known| known.is_accepted == is_accepted)
+                    .filter_map(KnownRecord::of)
+                    .collect()
+            };
             let of = |known: &'_ KnownClient| known.open.iter().map(|open| OpenCallRecord::of(known, *open)).collect();
             open_calls.extend(clients.iter().flat_map(|known| -> Vec<_> { of(known) }));
             let InstanceName { adaptor, vhost, application, instance: name } = instance.name().clone();
@@ -149,7 +202,8 @@ impl Applications {
                 application,
                 instance: name,
                 maker: instance.maker().map(NetworkPrefix::first),
-                clients: clients.iter().filter_map(KnownRecord::of).collect(),
+                clients: some(true),
+                unaccepted: some(false),
             })
         };
         let records = self.all_instances().iter().filter_map(record).collect();
@@ -157,7 +211,8 @@ impl Applications {
     }
 
     /// Opens the instances that another process had: their scripts begin with the clients that they know. The clients themselves take their
-    /// seats afterwards. `connecting`: the sessions whose clients are yet to be decided on, whatever the old script has said last.
+    /// seats afterwards. `connecting`: the sessions whose clients are yet to be decided on, whatever the old script has said last. They count as
+    /// not accepted.
     pub fn take_over(
         &self,
         records: Vec<InstanceRecord>,
@@ -166,12 +221,14 @@ impl Applications {
     ) {
         let config = self.config();
         for record in records {
-            let InstanceRecord { adaptor, vhost, application, instance, maker, clients } = record;
+            let InstanceRecord { adaptor, vhost, application, instance, maker, clients, unaccepted } = record;
             let name = InstanceName { adaptor, vhost, application, instance };
             let vhost = vhost_of(&config, &name);
             let registered = vhost.served_by(&name.application).map(|(_, registered)| registered);
-            let known = clients.into_iter().filter(|client| !connecting.contains(&client.session));
-            let known = known.filter_map(|client| client.known(near_addresses));
+            let is_accepted = |client: &KnownRecord| !connecting.contains(&client.session);
+            let known = clients.into_iter().map(|client| (is_accepted(&client), client));
+            let known = known.chain(unaccepted.into_iter().map(|client| (false, client)));
+            let known = known.filter_map(|(is_accepted, client)| client.known(is_accepted, near_addresses));
             let wanted = Wanted {
                 settings: Arc::clone(vhost.application(&name.application)),
                 registered,
@@ -186,3 +243,6 @@ impl Applications {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ pub use admission::Seat;
 pub use applications::Applications;
 pub use caretaker::Caretaker;
 pub use guards::Guards;
-pub use handover::{InstanceRecord, OpenCallRecord};
+pub use handover::{InstanceRecord, OpenCallRecord, UnacceptedRecord};
 pub use instance::AppInstance;
 pub use refusal::Refusal;
 pub use traffic::{Traffic, TrafficCounts};

@@ -226,6 +226,11 @@ impl HandedOver {
     pub fn new(index: u8, then: Instant, state: WorkerState) -> Self {
         Self { index, then, state, unchanged: Vec::new(), connecting: Vec::new(), open_calls: Vec::new() }
     }
+
+    /// The sessions that have a client. One without is never unchanged.
+    pub fn clients(&self) -> impl Iterator<Item = u32> {
+        self.state.clients.iter().map(|client| client.session).chain(self.unchanged.iter().copied())
+    }
 }
 
 /// What a client has said in a `connect` that waits for a policy: the policy of the other process is asked.

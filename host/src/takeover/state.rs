@@ -12,11 +12,13 @@
 //! A section of a kind that is not known is passed over: a newer server may have something that it can do without. A section of a known
 //! kind and another version is an error: the takeover is refused.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::monotonic;
-use crate::apps::{InstanceRecord, OpenCallRecord};
+use crate::apps::{InstanceRecord, OpenCallRecord, UnacceptedRecord};
 use crate::serve::{ConnectingRecord, HandedOver, WorkerState};
 
 /// The version of a worker's state: that of the engine's records, and of the server's own in `host/src/serve/handover.rs` and
@@ -38,6 +40,9 @@ const UNCHANGED: u8 = 3;
 const CONNECTING: u8 = 4;
 /// The kind of the section that has what clients wait for.
 const OPEN_CALLS: u8 = 5;
+/// The kind of the section that has the clients of instances with a script that are not accepted. Programs that do not know it leave it out:
+/// their scripts are not told when these clients are gone.
+const UNACCEPTED: u8 = 6;
 
 /// The state of a server.
 pub struct ServerState {
@@ -99,6 +104,10 @@ impl ServerState {
         if !self.open_calls.is_empty() {
             section(&mut out, OPEN_CALLS, STATE_VERSION, &self.open_calls)?;
         }
+        let unaccepted = UnacceptedRecord::all(&self.instances);
+        if !unaccepted.is_empty() {
+            section(&mut out, UNACCEPTED, STATE_VERSION, &unaccepted)?;
+        }
         Ok(out)
     }
 
@@ -108,7 +117,8 @@ impl ServerState {
     /// If it is not such bytes, or of a version that this program does not read.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateReadError> {
         let mut rest = bytes.strip_prefix(MAGIC).ok_or(StateReadError::NoState)?;
-        let (mut workers, mut instances, mut open_calls) = (Vec::<HandedOver>::new(), Vec::new(), Vec::new());
+        let (mut workers, mut instances) = (Vec::<HandedOver>::new(), Vec::<InstanceRecord>::new());
+        let (mut open_calls, mut unaccepted) = (Vec::new(), Vec::new());
         while !rest.is_empty() {
             let (kind, version, body) = take_section(&mut rest)?;
             match kind {
@@ -126,6 +136,7 @@ impl ServerState {
                 }
                 OPEN_CALLS => open_calls.extend(content::<Vec<OpenCallRecord>>(version, STATE_VERSION, body)?),
                 INSTANCES => instances.extend(content::<Vec<InstanceRecord>>(version, STATE_VERSION, body)?),
+                UNACCEPTED => unaccepted.extend(content::<Vec<UnacceptedRecord>>(version, STATE_VERSION, body)?),
                 _ => {
                     let bytes = body.len();
                     tracing::info!(
@@ -137,6 +148,10 @@ impl ServerState {
                 }
             }
         }
+        unaccepted.into_iter().for_each(|some| some.add_to(&mut instances));
+        // Scripts of the old process may not have looked yet at the end of clients that no worker has any more.
+        let there: HashSet<u32> = workers.iter().flat_map(HandedOver::clients).collect();
+        instances.iter_mut().for_each(|instance| instance.keep(&there));
         Ok(Self { workers, instances, open_calls })
     }
 }

@@ -36,9 +36,6 @@ struct Account {
     numbers: HashSet<u64>,
     /// The numbers of those that have gone.
     gone: HashSet<u64>,
-    /// The clients of whose ends a script may hear or not: another process has taken over, whose script does not know them since they were
-    /// rejected.
-    excused: HashSet<String>,
     /// The instances whose scripts run.
     instances: HashMap<String, Running>,
     /// The process that has taken over last, and when.
@@ -59,7 +56,7 @@ struct Present {
     /// The number of its connect.
     number: u64,
     application: String,
-    /// False: its session is about to end.
+    /// False: its session is about to end, and the script does not find it among its clients.
     is_accepted: bool,
 }
 
@@ -71,7 +68,6 @@ impl Ledger {
         let account = self.lives.entry(self.first((told.server, told.life))).or_default();
         match &told.said {
             Said::Connects { application, client, number, is_accepted } => {
-                account.excused.remove(client);
                 if account.gone.contains(number) || !account.numbers.insert(*number) {
                     return wrong(format!("onConnect was called twice for connect {number}"));
                 }
@@ -80,7 +76,6 @@ impl Ledger {
                     return wrong(format!("onConnect was called for client {client}, which is there already"));
                 }
             }
-            Said::Disconnects { client } if account.excused.remove(client) => (),
             Said::Disconnects { client } => {
                 let Some(Present { number, .. }) = account.there.remove(client) else {
                     return wrong(format!("onDisconnect was called for client {client}, which is not there"));
@@ -206,8 +201,8 @@ impl Account {
         if takes_over {
             // All clients connect to the default instances of their applications.
             let application = instance.split('/').next().unwrap_or(instance);
-            self.excuse(|client| client.application == application && !client.is_accepted);
-            let there = self.there.values().filter(|client| client.application == application).count();
+            let is_its_own = |client: &&Present| client.application == application && client.is_accepted;
+            let there = self.there.values().filter(is_its_own).count();
             if there != clients {
                 return Err(format!("after a takeover the script of {instance} has {clients} clients of {there}"));
             }
@@ -222,15 +217,6 @@ impl Account {
             if running.scripts == 0 {
                 self.instances.remove(instance);
             }
-        }
-    }
-
-    /// No script need hear of the ends of these.
-    fn excuse(&mut self, is_excused: impl Fn(&Present) -> bool) {
-        for (client, Present { number, .. }) in self.there.extract_if(|_, present| is_excused(present)) {
-            self.numbers.remove(&number);
-            self.gone.insert(number);
-            self.excused.insert(client);
         }
     }
 
@@ -346,8 +332,9 @@ mod tests {
         *is_accepted = false;
         ledger.told(&rejected).unwrap();
         ledger.told(&starts(2, "takeover", 1)).unwrap();
-        assert_eq!(ledger.there(0, 2), 1, "the script does not know who was rejected");
+        assert_eq!(ledger.there(0, 2), 2, "the script is told of the end of the one that was rejected");
         ledger.told(&Told { life: 2, ..disconnects("y") }).unwrap();
+        assert!(ledger.told(&Told { life: 2, ..disconnects("y") }).is_err(), "twice");
         assert!(taken_over().told(&starts(2, "start", 1)).is_err(), "it does not know that it was taken over");
         assert!(ledger.told(&starts(2, "takeover", 1)).is_err(), "twice");
         let (mut ledger, stops) = (taken_over(), |reason: &str| {

@@ -132,7 +132,8 @@ impl AppActor for ScriptHandle {
     }
 
     fn clients(&self) -> Vec<KnownClient> {
-        let mut known = self.0.ledger.known();
+        // What waits in the inbox has happened, whether the script comes to look at it or not.
+        let mut known = self.0.inbox.look(|waiting| self.0.ledger.known(waiting));
         for (client, open) in self.0.requests.calls() {
             if let Ok(place) = known.binary_search_by_key(&client, |known| known.client)
                 && let Some(known) = known.get_mut(place)

@@ -100,6 +100,11 @@ impl Inbox {
         lanes.not_waiting() > 0 || lanes.stop.is_some()
     }
 
+    /// Shows what waits. The events of each client are in their order.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &InboxItem>) -> R) -> R {
+        look(&mut self.lanes().items())
+    }
+
     /// Whether there is an event.
     pub(crate) fn has_events(&self) -> bool {
         let lanes = self.lanes();

@@ -68,6 +68,11 @@ impl Lanes {
         self.events
     }
 
+    /// All that waits. The events of each source are in their order.
+    pub(super) fn items(&self) -> impl Iterator<Item = &InboxItem> {
+        self.lanes.iter().flat_map(|(_, lane)| &lane.events)
+    }
+
     /// How many of them do not wait for the end of a start.
     pub(super) fn not_waiting(&self) -> usize {
         self.not_waiting

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use introd_policy::KnownClient;
 use introd_policy::message::{AppEvent, ClientId, ClientInfo};
 
+use super::item::InboxItem;
+
 /// The clients of an instance.
 #[derive(Default)]
 pub(crate) struct Ledger {
@@ -22,17 +24,20 @@ pub(crate) struct KeptClient {
     pub(crate) reported: Vec<SocketAddr>,
     pub(crate) groups: Vec<(u64, [u8; 32])>,
     pub(crate) is_accepted: bool,
+    /// Whether a script was told of it, so that a script is to be told when it is gone.
+    pub(crate) is_told: bool,
 }
 
 impl KeptClient {
     /// A client that has just asked to connect.
-    pub(crate) fn of(info: &Arc<ClientInfo>) -> Self {
+    fn of(info: &Arc<ClientInfo>) -> Self {
         Self {
             info: Arc::clone(info),
             far_address: info.far_address,
             reported: Vec::new(),
             groups: Vec::new(),
             is_accepted: false,
+            is_told: false,
         }
     }
 }
@@ -42,8 +47,16 @@ impl Ledger {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn insert(&self, client: ClientId, kept: KeptClient) {
+    fn insert(&self, client: ClientId, kept: KeptClient) {
         self.clients().insert(client, kept);
+    }
+
+    /// A client asks to connect. Gives back whether a script was told of it before: one of another process may have been asked about it.
+    pub(crate) fn connects(&self, client: ClientId, info: &Arc<ClientInfo>) -> bool {
+        let mut clients = self.clients();
+        let is_told = clients.get(&client).is_some_and(|before| before.is_told);
+        clients.insert(client, KeptClient { is_told, ..KeptClient::of(info) });
+        is_told
     }
 
     pub(crate) fn remove(&self, client: ClientId) {
@@ -67,33 +80,40 @@ impl Ledger {
         all
     }
 
-    /// The accepted clients, for another process.
-    pub(crate) fn known(&self) -> Vec<KnownClient> {
-        let accepted = self.all().into_iter().filter(|(_, kept)| kept.is_accepted);
+    /// The clients that the script of another process has to know: those that are accepted, and those of whose end a script is yet to be told.
+    /// `waiting`: what has happened to clients, and the script has yet to look at.
+    pub(crate) fn known<'a>(&self, waiting: impl Iterator<Item = &'a InboxItem>) -> Vec<KnownClient> {
+        let soon = Self { clients: Mutex::new(self.clients().clone()) };
+        for item in waiting {
+            match item {
+                InboxItem::Connect { client, info, .. } => drop(soon.connects(*client, info)),
+                InboxItem::Event(event) => soon.note(event),
+                _ => (),
+            }
+        }
         let known = |(client, kept): (ClientId, KeptClient)| KnownClient {
             client,
+            is_accepted: kept.is_accepted,
             info: kept.info,
             far_address: kept.far_address,
             reported: kept.reported,
             groups: kept.groups,
             open: Vec::new(),
         };
-        accepted.map(known).collect()
+        soon.all().into_iter().filter(|(_, kept)| kept.is_accepted || kept.is_told).map(known).collect()
     }
 
-    /// Enters clients that another process has accepted.
+    /// Enters clients that a script of another process was told of.
     pub(crate) fn take_over(&self, clients: Vec<KnownClient>) {
-        for KnownClient { client, info, far_address, reported, groups, .. } in clients {
-            self.insert(client, KeptClient { info, far_address, reported, groups, is_accepted: true });
+        for KnownClient { client, is_accepted, info, far_address, reported, groups, .. } in clients {
+            self.insert(client, KeptClient { info, far_address, reported, groups, is_accepted, is_told: true });
         }
     }
 
     /// Notes what an event changes.
     pub(crate) fn note(&self, event: &AppEvent) {
         match event {
-            AppEvent::Connect { client, info, .. } => {
-                self.insert(*client, KeptClient::of(info));
-            }
+            AppEvent::Connect { client, info, .. } => drop(self.connects(*client, info)),
             AppEvent::Accepted { client } => self.change(*client, |kept| kept.is_accepted = true),
             AppEvent::Disconnect { client } => self.remove(*client),
             AppEvent::FarAddressChange { client, address } => self.change(*client, |kept| kept.far_address = *address),
@@ -141,5 +161,34 @@ mod tests {
         assert_eq!(state(&ledger), (true, at("192.0.2.1:1"), vec![at("10.0.0.1:1")], vec![(2, [7; 32])]));
         ledger.note(&AppEvent::Disconnect { client });
         assert!(ledger.all().is_empty());
+    }
+
+    #[test]
+    fn another_process_knows_whom_a_script_was_told_of_and_what_has_happened_that_the_script_has_yet_to_look_at() {
+        let (ledger, (client, info)) = (Ledger::default(), crate::tests::a_client());
+        let info = Arc::new(info);
+        let known = |ledger: &Ledger, waiting: &[InboxItem]| {
+            let known = ledger.known(waiting.iter());
+            known.into_iter().map(|known| (known.is_accepted, known.groups.len())).collect::<Vec<_>>()
+        };
+        let connect = [InboxItem::Connect { number: 1, client, info: Arc::clone(&info) }];
+        let event = |event| [InboxItem::Event(event)];
+        // The new script is asked about it, and this one was not.
+        assert_eq!(known(&ledger, &connect), []);
+        assert!(!ledger.connects(client, &info));
+        assert_eq!(known(&ledger, &[]), []);
+        ledger.change(client, |kept| kept.is_told = true);
+        assert_eq!(known(&ledger, &[]), [(false, 0)]);
+        assert!(ledger.connects(client, &info), "it connects anew");
+        assert_eq!(known(&ledger, &connect), [(false, 0)]);
+        assert_eq!(known(&ledger, &event(AppEvent::Accepted { client })), [(true, 0)]);
+        let joined = AppEvent::GroupJoin { client, membership: 1, groupspec_digest: [7; 32] };
+        assert_eq!(known(&ledger, &event(joined)), [(false, 1)]);
+        assert_eq!(known(&ledger, &event(AppEvent::Disconnect { client })), []);
+        // The new process knows what this one knew.
+        let next = Ledger::default();
+        next.take_over(ledger.known([].iter()));
+        assert_eq!(known(&next, &[]), [(false, 0)]);
+        assert_eq!(ledger.all().len(), 1, "what waits is noted when the script looks at it");
     }
 }

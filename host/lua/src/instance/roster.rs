@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rtmfp::PeerId;
 
 use super::item::InboxItem;
-use super::ledger::{KeptClient, Ledger};
+use super::ledger::Ledger;
 use introd_flash::server::Publication;
 use introd_policy::message::{ClientId, ClientInfo};
 
@@ -51,8 +51,8 @@ pub(crate) struct RosterMember {
     pub(crate) asked: RefCell<Vec<u64>>,
     /// Whether the script's VM finds it by its peer id without asking the host.
     pub(crate) is_found: Cell<bool>,
-    /// Whether the script has been told of it, and so is told when it leaves.
-    pub(crate) is_known: Cell<bool>,
+    /// Whether the script, or one before it, has been told of it, and so is told when it leaves.
+    is_known: Cell<bool>,
     /// Its place in [`Roster::at`].
     place: Cell<usize>,
 }
@@ -67,6 +67,10 @@ pub(crate) struct Publishing {
 }
 
 impl RosterMember {
+    pub(crate) fn is_known(&self) -> bool {
+        self.is_known.get()
+    }
+
     pub(crate) fn is_accepted(&self) -> bool {
         self.phase.get() == Phase::Accepted
     }
@@ -88,11 +92,13 @@ impl Roster {
         let mut roster = Self { ledger: Arc::clone(ledger), ..Self::default() };
         for (id, kept) in ledger.all() {
             let Some(member) = roster.insert_from_ledger(id) else { continue };
+            if kept.is_accepted || kept.is_told {
+                roster.know(&member);
+            }
             if kept.is_accepted {
-                member.is_known.set(true);
                 roster.accept(&member);
             } else {
-                // Its connect was answered while no script was there to decide.
+                // It was rejected by a script before this one, or while no script was there to decide.
                 member.phase.set(Phase::Refused);
             }
         }
@@ -133,8 +139,10 @@ impl Roster {
     /// A client asks to connect.
     pub(crate) fn insert(&mut self, id: ClientId, info: impl Into<Arc<ClientInfo>>) -> Rc<RosterMember> {
         let info = info.into();
-        self.ledger.insert(id, KeptClient::of(&info));
-        self.insert_as(id, info)
+        let is_told = self.ledger.connects(id, &info);
+        let member = self.insert_as(id, info);
+        member.is_known.set(is_told);
+        member
     }
 
     /// A client that was accepted while no script ran: what the ledger has of it.
@@ -170,6 +178,12 @@ impl Roster {
             self.take_out(&old);
         }
         member
+    }
+
+    /// The script is told of a client, and so will be told when it leaves.
+    pub(crate) fn know(&self, member: &RosterMember) {
+        member.is_known.set(true);
+        self.ledger.change(member.id, |kept| kept.is_told = true);
     }
 
     /// A client is accepted.
@@ -263,13 +277,15 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_takes_over_the_accepted_clients_with_what_is_known_of_them() {
+    fn a_successor_takes_over_the_clients_with_what_is_known_of_them() {
         let ledger = Arc::new(Ledger::default());
-        let (first, second) = (client(1), client(2));
+        let (first, second, third) = (client(1), client(2), client(3));
         {
             let mut roster = Roster::of(&ledger);
             entered(&mut roster, 1);
             roster.insert(second.0, second.1);
+            let told = roster.insert(third.0, third.1);
+            roster.know(&told);
         }
         let address: SocketAddr = "192.0.2.9:9".parse().unwrap();
         ledger.change(first.0, |kept| {
@@ -279,13 +295,17 @@ mod tests {
         assert_eq!(accepted(&roster), [1]);
         let member = roster.get(first.0).unwrap();
         assert_eq!((member.far_address.get(), member.reported.take()), (address, vec![address]));
-        assert_eq!((member.groups.take(), member.is_known.get()), (vec![(3, [7; 32])], true));
+        assert_eq!((member.groups.take(), member.is_known()), (vec![(3, [7; 32])], true));
         // The other connect was answered while no script was there to decide.
         let refused = roster.get(second.0).unwrap();
-        assert_eq!((refused.phase.get(), refused.is_known.get()), (Phase::Refused, false));
+        assert_eq!((refused.phase.get(), refused.is_known()), (Phase::Refused, false));
+        // Of the third the script before was told: this one is told when it is gone.
+        let refused = roster.get(third.0).unwrap();
+        assert_eq!((refused.phase.get(), refused.is_known()), (Phase::Refused, true));
+        assert!(roster.by_peer(&refused.info.far_id).is_none());
         drop(roster);
         let mut roster = Roster::of(&ledger);
         roster.remove(first.0);
-        assert_eq!(ledger.all().len(), 1);
+        assert_eq!(ledger.all().len(), 2);
     }
 }

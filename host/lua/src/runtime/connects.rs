@@ -23,6 +23,8 @@ impl Runtime {
     pub(super) fn connect(&mut self, number: u64, client: ClientId, info: Arc<ClientInfo>) {
         let is_open = self.instance.requests.begin(number, |_| ()).is_some();
         let before = self.instance.roster.borrow().get(client);
+        // One that is not accepted has not left: it waited for the script of another process, which has ended, and is asked about again.
+        let before = before.filter(|before| before.phase.get() != Phase::Refused);
         before.into_iter().for_each(|before| self.leave(&before));
         let member = self.instance.roster.borrow_mut().insert(client, info);
         if is_open {
@@ -43,13 +45,13 @@ impl Runtime {
         if !matches!(member.phase.get(), Phase::Waiting | Phase::Refused) {
             return;
         }
-        member.is_known.set(true);
+        self.instance.roster.borrow().know(&member);
         self.script.state.let_in(&member);
     }
 
     /// Asks the script to decide on a connect.
     pub(super) fn ask_connect(&mut self, member: &Rc<RosterMember>) {
-        member.is_known.set(true);
+        self.instance.roster.borrow().know(member);
         let Some(handler) = self.script.handler("onConnect") else {
             self.script.state.accept(member);
             return;
@@ -179,7 +181,7 @@ impl Runtime {
         self.script.state.objects.unfind(member);
         // It will not answer the calls that it has not answered.
         self.leave_unanswered(member.asked.take());
-        if member.is_known.get()
+        if member.is_known()
             && self.script.handler("onDisconnect").is_some()
             && let Some(object) = self.object(member)
         {

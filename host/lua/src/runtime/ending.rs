@@ -34,8 +34,13 @@ impl Runtime {
         if self.is_over || self.ending.is_some() {
             return;
         }
-        // After a takeover they are another process's clients.
-        let clients = if reason == "takeover" { Vec::new() } else { self.instance.roster.borrow().all() };
+        let roster = self.instance.roster.borrow();
+        // After a takeover they are another process's clients, but for those that had gone before.
+        let clients: Vec<_> = match reason {
+            "takeover" => self.starting.departed().filter_map(|client| roster.get(client)).collect(),
+            _ => roster.all(),
+        };
+        drop(roster);
         for (number, request) in self.instance.requests.take_all() {
             self.turn_away(number, request);
         }

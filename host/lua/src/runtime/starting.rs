@@ -9,6 +9,7 @@ use mlua::Value;
 use super::Runtime;
 use crate::api::script::Purpose;
 use crate::instance::item::{InboxItem, waits_for_start};
+use introd_policy::message::{AppEvent, ClientId};
 
 /// So many events are held back here. Further ones wait in the inbox, and are subject to its bounds.
 const MAX_HELD: usize = 1024;
@@ -32,6 +33,14 @@ impl Starting {
 
     pub(super) fn is_over(&self) -> bool {
         self.since.is_none()
+    }
+
+    /// The clients whose ends have waited.
+    pub(super) fn departed(&self) -> impl Iterator<Item = ClientId> {
+        self.held.iter().filter_map(|item| match item {
+            InboxItem::Event(AppEvent::Disconnect { client }) => Some(*client),
+            _ => None,
+        })
     }
 
     /// Whether all events that come are for the script at once.

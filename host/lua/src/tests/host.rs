@@ -109,7 +109,7 @@ pub(super) fn host(threads: usize) -> (Host, Arc<Desk>) {
 }
 
 /// Counts no clients.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Totals for Nobody {
     fn totals(&self) -> InstanceTotals {

@@ -35,6 +35,7 @@ mod shipped;
 mod standard;
 mod standstill;
 mod starting;
+mod takeover;
 mod test_runner;
 mod timers;
 mod values;

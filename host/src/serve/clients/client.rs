@@ -61,6 +61,8 @@ pub(super) struct Seldom {
     pub(super) closing: Option<Closing>,
     /// Why this server ends the connection, if it does.
     ending: Option<Ending>,
+    /// The script that has been told of the client because the script of another process was asked about it, until it is asked itself.
+    asked_before: Option<Arc<dyn AppActor>>,
 }
 
 /// The relation between a client and the policy of its application.
@@ -128,6 +130,16 @@ impl Client {
     /// Why this server ends the connection, if it does.
     pub(super) fn ending(&self) -> Option<&Ending> {
         self.seldom.as_ref()?.ending.as_ref()
+    }
+
+    /// The script of another process was asked about the client, and this one goes on from there.
+    pub(super) fn was_asked_about_by(&mut self, script: Arc<dyn AppActor>) {
+        self.seldom().asked_before = Some(script);
+    }
+
+    /// The script that has been told of the client and not been asked about it, if there is one. The next call gives none.
+    pub(super) fn take_asked_before(&mut self) -> Option<Arc<dyn AppActor>> {
+        self.seldom.as_mut()?.asked_before.take()
     }
 
     /// This server ends the connection. The first reason is the one that counts.

@@ -9,7 +9,7 @@ use introd_log::Refused;
 use introd_native::{Callback, PluginAnswer};
 use introd_policy::decision::{ConnectDecision, ConnectInput, ConnectStep, PolicyKind};
 use introd_policy::message::{AppEvent, ClientInfo, ClientStats};
-use introd_policy::{InstanceName, RequestId, Verdict};
+use introd_policy::{AppActor, InstanceName, RequestId, Verdict};
 use rtmfp::{SessionId, SessionInfo};
 
 use super::client::{Client, client_id};
@@ -118,6 +118,9 @@ impl ClientTurn<'_, '_> {
         let event = AppEvent::Connect { request, client: client_id(self.session), info: Arc::clone(&connect.info) };
         if script.tell(event).is_ok() {
             connect.is_script_told = true;
+            // It is told of the client's end as the others are. Another script that was told of the client hears no more of it.
+            let before = client.take_asked_before().filter(|before| !Arc::ptr_eq(before, &script));
+            before.into_iter().for_each(|before| tell_gone(before.as_ref(), self.session));
             return ConnectInput::Pending;
         }
         self.turn.counters().add(Counter::ApplicationBusy);
@@ -256,7 +259,20 @@ impl ClientTurn<'_, '_> {
     }
 }
 
+/// Tells a script that a client is gone: such an event always finds room.
+fn tell_gone(script: &dyn AppActor, session: SessionId) {
+    let _ = script.tell(AppEvent::Disconnect { client: client_id(session) });
+}
+
 impl Clients {
+    /// Tells the script that a client is gone about which that of another process was asked, and it itself was not: the client was refused before,
+    /// or has left.
+    pub(super) fn tell_asked_before(&mut self, session: SessionId) {
+        if let Some(before) = self.clients.get_mut(&session).and_then(|client| client.take_asked_before()) {
+            tell_gone(before.as_ref(), session);
+        }
+    }
+
     /// Continues a pending connect whose verdict has come.
     pub(in crate::serve) fn connect_decided(&mut self, turn: &mut Turn<'_>, connect: PendingConnect, verdict: Verdict) {
         let plugin = connect.decision.plugin().and_then(|index| connect.decision.application().plugin(index));

@@ -46,6 +46,7 @@ impl Clients {
                 self.leave_all_groups(turn, session);
                 self.forget_silence(session);
                 self.tell_script(turn, session, |client| AppEvent::Disconnect { client });
+                self.tell_asked_before(session);
                 self.cancel_connect(turn, session, &reason.to_string());
                 self.tell_plugins_gone(session, &reason.to_string());
                 if let Some(mut client) = self.take_out(session) {

@@ -34,7 +34,8 @@ pub(in crate::serve) struct PreparedClient {
     /// Where its packets go.
     address: SocketAddr,
     client: Box<Client>,
-    /// Where it is to take its seat, if it has none yet.
+    /// Where it is to take its seat, if it has none yet. If it waits for the answer to its `connect`, it takes none: the script there was asked
+    /// about it.
     place: Option<PlaceRecord>,
     groups: Option<GroupsRecord>,
     reported: Vec<SocketAddr>,
@@ -109,9 +110,9 @@ impl Clients {
         if let Some(control_flow) = record.closing {
             client.seldom().closing = Some(Closing { control_flow });
         }
-        let mut place = record.place.filter(|_| !client.connection.is_pending());
+        let mut place = record.place;
         // An application with a script begins when all its clients are known.
-        if let Some(PlaceRecord { peer, .. }) = &place
+        if let Some(PlaceRecord { peer, .. }) = place.as_ref().filter(|_| !client.connection.is_pending())
             && let Some(seat) =
                 place.as_ref().and_then(|place| services.applications.readmit_early(&name_of(place), address.ip()))
         {
@@ -130,7 +131,10 @@ impl Clients {
             self.agenda.closing.insert(now + super::agenda::CLOSE_TIMEOUT, session);
         }
         let mut is_refused = false;
-        if let Some(place) = place {
+        if client.connection.is_pending() {
+            let script = place.and_then(|place| services.applications.script_of(&name_of(&place)));
+            script.into_iter().for_each(|script| client.was_asked_about_by(script));
+        } else if let Some(place) = place {
             let peer = PeerId(place.peer);
             match services.applications.readmit(name_of(&place), address.ip()) {
                 Ok(seat) => client.place = Some((peer, seat)),

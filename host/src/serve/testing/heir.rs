@@ -1,9 +1,11 @@
 //! The worker of another process, which takes the place of a worker.
 
+use std::sync::Arc;
+
 use introd_policy::OpenCall;
 
 use super::world::{Setup, World};
-use crate::serve::handover::{Copied, Copies, CopyOrder, HandedOver, WorkerState};
+use crate::serve::handover::{ConnectingRecord, Copied, Copies, CopyOrder, HandedOver, WorkerState};
 use crate::serve::worker::handover::Prepared;
 
 /// A worker that waits for the sessions of another.
@@ -54,6 +56,9 @@ impl World {
         if knows_no_connects {
             last.connecting.clear();
         }
+        let connecting = last.connecting.iter().map(ConnectingRecord::session).collect();
+        let (instances, _) = self.services.applications.hand_over();
+        other.services.applications.take_over(instances, &connecting, &Arc::from([]));
         other.worker.take_over(other.now, prepared, last).unwrap();
         other.ends = std::mem::take(&mut self.ends);
         other.exchange();

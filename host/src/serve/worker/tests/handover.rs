@@ -118,13 +118,19 @@ fn a_client_that_does_not_answer_for_a_while_gets_what_was_sent_meanwhile() {
 
 /// A client whose connect waits for the script of `app`, its end, and the configuration.
 fn waiting() -> (World, usize, Config) {
+    let (world, end, config) = asked();
+    world.script.asked();
+    (world, end, config)
+}
+
+/// The same, whose script has not been looked at yet.
+fn asked() -> (World, usize, Config) {
     let mut setup = Setup::default();
     with_application(&mut setup.config, "app", |_| ());
     let config = setup.config.clone();
     let mut world = World::new(setup);
     let end = world.add();
     world.connect(end, "rtmfp://host/app");
-    world.script.asked();
     (world, end, config)
 }
 
@@ -139,6 +145,7 @@ fn the_policy_of_the_new_process_is_asked_about_a_client_that_waits() {
     assert_eq!((world.services.applications.clients(), world.services.directory.len()), (1, 1));
 }
 
+/// The script of the old process was asked about the client. That of the new one is not, and is told once that the client is gone.
 #[test]
 fn a_client_that_waits_is_refused_if_it_is_not_known_for_what() {
     let (world, end, config) = waiting();
@@ -147,8 +154,44 @@ fn a_client_that_waits_is_refused_if_it_is_not_known_for_what() {
     heir.knows_no_connects = true;
     let mut world = world.replaced_by(heir);
     assert_eq!(world.ends[end].codes(), ["Connect.Failed"]);
+    assert_eq!(world.script.names(), [""; 0], "its session has not ended");
     world.advance(Duration::from_secs(5));
     assert!(world.ends[end].closed.is_some());
+    assert_eq!(world.services.applications.clients(), 0);
+    assert_eq!(world.script.names(), ["Disconnect"]);
+}
+
+#[test]
+fn the_script_of_the_new_process_is_told_once_that_a_client_is_gone_about_which_it_was_asked_again() {
+    for is_accepted in [false, true] {
+        let (world, end, config) = waiting();
+        let mut world = world.replaced(Setup { config, ..Setup::default() });
+        let request = world.script.asked();
+        let verdict = if is_accepted { Verdict::Continue } else { Verdict::Deny(None) };
+        world.decide(request, verdict);
+        if is_accepted {
+            world.leave(end);
+        } else {
+            world.advance(Duration::from_secs(5));
+        }
+        assert!(is_accepted || world.ends[end].closed.is_some());
+        assert_eq!(world.script.names(), ["Disconnect"], "{is_accepted}");
+    }
+}
+
+#[test]
+fn the_script_of_the_new_process_is_told_that_a_client_is_gone_which_that_of_the_old_one_has_rejected() {
+    let (mut world, end, config) = asked();
+    let request = world.script.asked();
+    world.ends[end].is_cut_off = true;
+    world.decide(request, Verdict::Deny(None));
+    let mut world = world.replaced(Setup { config, ..Setup::default() });
+    assert_eq!(world.script.names(), [""; 0]);
+    assert_eq!((world.services.applications.clients(), world.services.directory.len()), (1, 0), "its session lives");
+    world.ends[end].is_cut_off = false;
+    world.advance(Duration::from_secs(5));
+    assert!(world.ends[end].closed.is_some());
+    assert_eq!(world.script.names(), ["Disconnect"]);
     assert_eq!(world.services.applications.clients(), 0);
 }
 

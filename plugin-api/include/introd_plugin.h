@@ -62,7 +62,7 @@ typedef struct introd_group introd_group;
 /*
  The minor version of the ABI that this header describes. It is raised whenever something is added.
  */
-#define INTROD_ABI_MINOR 3
+#define INTROD_ABI_MINOR 4
 
 /*
  Success. As a verdict it is the same as INTROD_CONTINUE.
@@ -582,6 +582,12 @@ typedef struct introd_create {
      The folder that relative paths in the configuration are relative to.
      */
     struct introd_bytes root;
+    /*
+     Since 1.4. For a registry of a server that takes over from another process: what the registry of that process has given by
+     `introd_plugin_registry.hand_over`. Otherwise it is empty. The other process goes on serving until this one has begun to, and may go
+     on for good if this one fails.
+     */
+    struct introd_bytes handed_over;
 } introd_create;
 
 /*
@@ -1144,6 +1150,23 @@ typedef struct introd_plugin_registry {
     int32_t (*servers)(introd_instance instance,
                        void *context,
                        void (*each)(void *context, const struct introd_registry_server *server));
+    /*
+     Since 1.4. Another process prepares to take over from this server (`introd run --takeover`). The plugin calls `take` once, with
+     `context`, during this call, with what its instance in that process is to go on with: it gets that by `introd_create.handed_over`, if
+     it is a plugin of the same name. So what this server has published can stay valid. This server goes on, and the other process may
+     fail. Returns INTROD_OK. If it is null, the instance in the other process begins as any other does.
+
+     Thread: a thread that serves no clients. It may block.
+     */
+    int32_t (*hand_over)(introd_instance instance, void *context, void (*take)(void *context, struct introd_bytes state));
+    /*
+     Since 1.4. Another process has taken over, and its instance goes on with what `hand_over` has given: it publishes all peers that are
+     still connected. The plugin finishes what is due, such as withdrawals of peers that have gone, and withdraws nothing else. This is the
+     last call: the process ends soon after, without `destroy`. Returns INTROD_OK.
+
+     Thread: a thread that serves no clients. It may block for two seconds.
+     */
+    int32_t (*handed_over)(introd_instance instance);
 } introd_plugin_registry;
 
 /*

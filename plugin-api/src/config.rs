@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::abi;
-use crate::raw::text;
+use crate::raw::{bytes, filled_up, text};
 
 /// The configuration of an instance: the `<Config>` element of Application.xml or Server.xml.
 ///
@@ -12,24 +12,40 @@ use crate::raw::text;
 pub struct Config<'a> {
     xml: &'a str,
     root: &'a str,
+    handed_over: &'a [u8],
 }
 
 impl<'a> Config<'a> {
     /// A configuration for tests of a plugin: `xml` is a whole `<Config>` element.
     pub fn new(xml: &'a str, root: &'a str) -> Self {
-        Self { xml, root }
+        Self { xml, root, handed_over: &[] }
+    }
+
+    /// The same configuration for a registry that goes on with `state`, for tests of a plugin.
+    #[must_use]
+    pub fn with_handed_over(self, state: &'a [u8]) -> Self {
+        Self { handed_over: state, ..self }
     }
 
     /// # Safety
     /// Everything that `raw` points to is as the header says, and stays so for as long as `'a` lasts.
     pub(crate) unsafe fn from_raw(raw: &'a abi::introd_create) -> Self {
-        // SAFETY: the caller says so.
-        unsafe { Self { xml: text(raw.config), root: text(raw.root) } }
+        // SAFETY: the caller says so, and each field that a host does not know may be zeros.
+        unsafe {
+            let raw = filled_up(std::ptr::from_ref(raw));
+            Self { xml: text(raw.config), root: text(raw.root), handed_over: bytes(raw.handed_over) }
+        }
     }
 
     /// The whole element, as text.
     pub fn xml(&self) -> &'a str {
         self.xml
+    }
+
+    /// What the registry of the process that this server takes over from has given by
+    /// [`RegistryPlugin::hand_over`](crate::RegistryPlugin::hand_over); `None` if there is no such process, or it gave nothing.
+    pub fn handed_over(&self) -> Option<&'a [u8]> {
+        Some(self.handed_over).filter(|state| !state.is_empty())
     }
 
     /// A path of the configuration. A relative path is taken to be relative to the folder that holds `conf`.

@@ -116,4 +116,17 @@ pub trait RegistryPlugin: Plugin {
     fn servers(&self) -> Option<Vec<RegistryServer>> {
         None
     }
+
+    /// Another process prepares to take over from this server (`introd run --takeover`): what the instance there is to go on with. It gets
+    /// that by [`Config::handed_over`], so that what this server has published can stay valid. This server goes on, and the other
+    /// process may fail. Hosts of ABI 1.4 and later call it, on a thread that serves no clients: it may block. The default gives nothing: the
+    /// instance in the other process begins as any other does.
+    fn hand_over(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Another process has taken over, and its instance goes on with what [`hand_over`](Self::hand_over) has given: it publishes all peers
+    /// that are still connected. The plugin finishes what is due, such as withdrawals of peers that have gone, and withdraws nothing else.
+    /// This is the last call: the process ends soon after, and the plugin is not dropped. It may block for two seconds.
+    fn handed_over(&self) {}
 }

@@ -60,7 +60,7 @@ fn layouts() -> Vec<Layout> {
             struct_size, changed, client, application, instance, far_address, reported_count, reported,
         }
         introd_peer { struct_size, reported_count, client, observed, reported }
-        introd_create { struct_size, reserved, config, root }
+        introd_create { struct_size, reserved, config, root, handed_over }
         introd_host {
             struct_size, abi_major, abi_minor, reserved, context, name, version, answer, defer, complete, find_peer,
             introduce, disconnect, get_extension,
@@ -74,7 +74,8 @@ fn layouts() -> Vec<Layout> {
         introd_host_timer { struct_size, reserved, start, stop }
         introd_plugin_timer { struct_size, reserved, on_timer }
         introd_plugin_registry {
-            struct_size, capabilities, publish, withdraw, lookup, publish_session, reconfigure, servers
+            struct_size, capabilities, publish, withdraw, lookup, publish_session, reconfigure, servers, hand_over,
+            handed_over,
         }
         introd_registry_server { struct_size, flags, name }
         introd_publication { struct_size, flags, client, addresses, address_count }

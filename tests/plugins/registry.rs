@@ -12,7 +12,7 @@ use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 fn registry(plugins: &Plugins, mode: &str) -> NativeRegistry {
     let text = |text: &str| XmlSettings { text: text.to_owned(), children: Vec::new() };
     let config = XmlSettings { text: String::new(), children: vec![("mode".to_owned(), text(mode))] };
-    plugins.registry(&library("memory-registry"), &config, Path::new(".")).expect("a registry")
+    plugins.registry(&library("memory-registry"), &config, Path::new("."), None).expect("a registry")
 }
 
 fn addresses() -> Vec<TaggedAddress> {
@@ -91,7 +91,7 @@ fn checking(plugins: &Plugins, header: &str, name: &str) -> NativeRegistry {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/c/registry.c");
     let library = c_library(&source, &include().join(header), name, &[]);
     let config = XmlSettings { text: String::new(), children: Vec::new() };
-    plugins.registry(&library, &config, Path::new(".")).expect("a registry")
+    plugins.registry(&library, &config, Path::new("."), None).expect("a registry")
 }
 
 fn expected(flags: u8, session: u8, addresses: u8) -> PeerId {
@@ -134,7 +134,9 @@ fn a_plugin_that_cannot_be_made_says_why() {
     let plugins = Plugins::new(crate::bench::replies());
     let text = XmlSettings { text: "sometimes".to_owned(), children: Vec::new() };
     let config = XmlSettings { text: String::new(), children: vec![("mode".to_owned(), text)] };
-    let Err(error) = plugins.registry(&library("memory-registry"), &config, Path::new(".")) else { panic!("made") };
+    let Err(error) = plugins.registry(&library("memory-registry"), &config, Path::new("."), None) else {
+        panic!("made")
+    };
     let error = error.to_string();
     assert!(error.starts_with("plugin memory-registry ("), "{error}");
     assert!(

@@ -35,6 +35,10 @@ pub enum Callback {
     Reconfigure,
     /// `servers` of the registry
     Servers,
+    /// `hand_over` of the registry
+    HandOver,
+    /// `handed_over` of the registry
+    HandedOver,
     /// `join` of the registry of groups
     PublishMember,
     /// `leave` of the registry of groups
@@ -64,6 +68,8 @@ impl Callback {
             Self::Find => "registry lookup",
             Self::Reconfigure => "registry reconfigure",
             Self::Servers => "registry servers",
+            Self::HandOver => "registry hand_over",
+            Self::HandedOver => "registry handed_over",
             Self::PublishMember => "group registry join",
             Self::WithdrawMember => "group registry leave",
             Self::FindMembers => "group registry neighbors",
@@ -74,7 +80,10 @@ impl Callback {
 
     /// Whether it may block: the others run on threads that serve clients.
     pub(super) fn may_block(self) -> bool {
-        matches!(self, Self::Create | Self::Destroy | Self::Timer | Self::Reconfigure)
+        matches!(
+            self,
+            Self::Create | Self::Destroy | Self::Timer | Self::Reconfigure | Self::HandOver | Self::HandedOver
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! An instance of a plugin: how it is made, called and ended, and the calls that ask for a verdict.
 
 mod group_registry;
+mod handing_over;
 mod notifications;
 mod registry;
 mod registry_servers;
@@ -51,6 +52,9 @@ pub struct PluginInstance {
     /// Whether it has panicked: it is not called any more.
     is_disabled: AtomicBool,
     is_over: AtomicBool,
+    /// Whether another process has what it is a registry for: one that has taken over, or one that this process has not taken over from
+    /// yet. It is not destroyed then, because it would say goodbye.
+    is_anothers: AtomicBool,
     failure_log: Mutex<FailureLog>,
 }
 
@@ -60,12 +64,14 @@ unsafe impl Send for PluginInstance {}
 unsafe impl Sync for PluginInstance {}
 
 impl PluginInstance {
-    /// Makes an instance of a library. Relative paths in the configuration are relative to `root`.
+    /// Makes an instance of a library. Relative paths in the configuration are relative to `root`. `handed_over`: what a registry goes on
+    /// with.
     pub(super) fn create(
         library: &'static Library,
         state: &Arc<HostState>,
         config: &XmlSettings,
         root: &Path,
+        handed_over: &[u8],
     ) -> Result<Arc<Self>, LoadError> {
         let timer = library.extension::<abi::introd_plugin_timer>(abi::INTROD_EXT_TIMER);
         let owner = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -78,6 +84,7 @@ impl PluginInstance {
             reserved: 0,
             config: raw_bytes(config.as_bytes()),
             root: raw_bytes(root.as_bytes()),
+            handed_over: raw_bytes(handed_over),
         };
         let mut made: introd_instance = ptr::null_mut();
         let mut answer = Answer::new(Subject::Create, owner, None);
@@ -109,6 +116,7 @@ impl PluginInstance {
             start: Instant::now(),
             is_disabled: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
+            is_anothers: AtomicBool::new(!handed_over.is_empty()),
             failure_log: Mutex::default(),
         });
         let timed: Weak<dyn TimedInstance> = Arc::<Self>::downgrade(&instance);
@@ -274,7 +282,9 @@ impl TimedInstance for PluginInstance {
             return;
         }
         self.context.state.timers.stop_all(self.context.owner);
-        if let Some(destroy) = self.table.destroy {
+        if let Some(destroy) = self.table.destroy
+            && !self.is_anothers.load(Ordering::Acquire)
+        {
             // SAFETY: these are the plugin's own function and instance, and this is the last call.
             self.notify(Callback::Destroy, || unsafe { destroy(self.made) });
         }

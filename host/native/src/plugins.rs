@@ -15,6 +15,7 @@ use super::registry::{NativeRegistry, Reconfigured};
 use introd_config::{Config, Kept, Otherwise, Plugin, XmlSettings};
 use introd_liveness::AtStandstill;
 use introd_policy::Replies;
+use introd_policy::registry::RegistryState;
 use parking_lot::{Mutex, MutexGuard};
 
 /// How long the end of a server waits for threads that still use an instance.
@@ -118,7 +119,7 @@ impl Plugins {
             }
             let made = Library::load(&plugin.path).and_then(|library| {
                 let known = self.live().iter().chain(&before.0).find(|known| known.is(plugin, library)).cloned();
-                known.map_or_else(|| self.make(library, &plugin.path, &plugin.config, &config.root), Ok)
+                known.map_or_else(|| self.make(library, &plugin.path, &plugin.config, &config.root, &[]), Ok)
             });
             match made {
                 Ok(made) => live.push(made),
@@ -134,9 +135,10 @@ impl Plugins {
         path: &Path,
         config: &XmlSettings,
         root: &Path,
+        handed_over: &[u8],
     ) -> Result<Live, LoadError> {
         self.start_thread();
-        let instance = PluginInstance::create(library, &self.state, config, root)?;
+        let instance = PluginInstance::create(library, &self.state, config, root, handed_over)?;
         let (major, minor) = library.abi();
         tracing::info!(
             plugin = library.name(),
@@ -181,13 +183,21 @@ impl Plugins {
         Arc::new(plugins.iter().filter_map(find).map(|known| Arc::clone(&known.instance)).collect())
     }
 
-    /// The registry that a plugin is.
+    /// The registry that a plugin is. It goes on with what a registry of another process has handed over, if that is a plugin of the same
+    /// name.
     ///
     /// # Errors
     /// If the plugin cannot be loaded, or is no registry.
-    pub fn registry(&self, path: &Path, config: &XmlSettings, root: &Path) -> Result<NativeRegistry, LoadError> {
+    pub fn registry(
+        &self,
+        path: &Path,
+        config: &XmlSettings,
+        root: &Path,
+        handed_over: Option<&RegistryState>,
+    ) -> Result<NativeRegistry, LoadError> {
         let library = Library::load_registry(path)?;
-        let live = self.make(library, path, config, root)?;
+        let of_same = handed_over.filter(|handed_over| handed_over.by == library.name());
+        let live = self.make(library, path, config, root, of_same.map_or(&[], |handed_over| &handed_over.state))?;
         self.registries.lock().push((path.to_owned(), Arc::downgrade(&live.instance)));
         NativeRegistry::of(live.instance)
             .ok_or_else(|| LoadError::NoRegistry { name: library.name().to_owned(), path: library.path().to_owned() })

@@ -3,6 +3,7 @@
 use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use introd_plugin::abi;
@@ -15,7 +16,7 @@ use super::values::error_name;
 use introd_policy::Verdict;
 use introd_policy::registry::{
     GroupMember, LookupFuture, LookupResult, NeighborQuery, NeighborsFuture, NeighborsResult, PeerSession, Registry,
-    RegistryError,
+    RegistryError, RegistryState,
 };
 
 /// What has become of the settings that a registry received while the server runs.
@@ -32,12 +33,14 @@ pub enum Reconfigured {
 /// A registry that is a plugin.
 pub struct NativeRegistry {
     instance: Arc<PluginInstance>,
+    /// Whether another process has taken over: the plugin is not called any more.
+    is_handed_over: AtomicBool,
 }
 
 impl NativeRegistry {
     /// The instance as a registry; `None` if its plugin is none.
     pub(super) fn of(instance: Arc<PluginInstance>) -> Option<Self> {
-        instance.has_registry().then_some(Self { instance })
+        instance.has_registry().then(|| Self { instance, is_handed_over: AtomicBool::new(false) })
     }
 
     /// The plugin's instance.
@@ -48,6 +51,7 @@ impl NativeRegistry {
 
 impl Registry for NativeRegistry {
     fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError> {
+        self.usable()?;
         taken_in(self.instance.publish(peer, addresses))
     }
 
@@ -57,6 +61,7 @@ impl Registry for NativeRegistry {
         addresses: &[TaggedAddress],
         session: PeerSession,
     ) -> Result<(), RegistryError> {
+        self.usable()?;
         match self.instance.publish_session(peer, addresses, session) {
             Some(status) => taken_in(status),
             // A plugin that was built for ABI 1.0 believes the server that publishes last.
@@ -66,13 +71,32 @@ impl Registry for NativeRegistry {
     }
 
     fn withdraw(&self, peer: &PeerId) {
-        self.instance.withdraw(peer);
+        if self.may_withdraw() {
+            self.instance.withdraw(peer);
+        }
     }
 
     fn lookup(&self, peer: PeerId) -> LookupFuture {
+        if let Err(error) = self.usable() {
+            return Box::pin(ready(Err(error)));
+        }
         let (reply, receiver) = oneshot::channel();
         let answer = self.instance.find(peer, reply);
         self.wait_for(answer, receiver, addresses)
+    }
+
+    fn hand_over(&self) -> Option<RegistryState> {
+        self.instance.hand_over()
+    }
+
+    fn took_over(&self) {
+        self.instance.took_over();
+    }
+
+    fn handed_over(&self) {
+        if !self.is_handed_over.swap(true, Ordering::AcqRel) {
+            self.instance.handed_over();
+        }
     }
 
     fn has_groups(&self) -> bool {
@@ -80,14 +104,21 @@ impl Registry for NativeRegistry {
     }
 
     fn join_group(&self, member: &GroupMember) -> Result<(), RegistryError> {
+        self.usable()?;
         taken_in(self.instance.publish_member(member))
     }
 
     fn leave_group(&self, member: &GroupMember) -> Result<(), RegistryError> {
+        if !self.may_withdraw() {
+            return Ok(());
+        }
         taken_in(self.instance.withdraw_member(member))
     }
 
     fn group_neighbors(&self, query: &NeighborQuery) -> NeighborsFuture {
+        if let Err(error) = self.usable() {
+            return Box::pin(ready(Err(error)));
+        }
         let (reply, receiver) = oneshot::channel();
         let answer = self.instance.find_members(query, reply);
         self.wait_for(answer, receiver, members)
@@ -95,6 +126,18 @@ impl Registry for NativeRegistry {
 }
 
 impl NativeRegistry {
+    fn usable(&self) -> Result<(), RegistryError> {
+        if self.is_handed_over.load(Ordering::Acquire) {
+            return Err(RegistryError::Unavailable("another process has taken over".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether what is published is this process's own. As long as another process serves, that one withdraws who leaves it.
+    fn may_withdraw(&self) -> bool {
+        !self.instance.is_anothers()
+    }
+
     /// The answer of the plugin, which it may give later, as `read` reads it.
     fn wait_for<T: Send + 'static>(
         &self,

@@ -19,7 +19,7 @@ impl Plugins {
     pub fn add_own<P: Plugin, E: Extensions>(&self, path: &Path) -> Result<(), LoadError> {
         // SAFETY: the SDK's tables are whole, and last as long as the program.
         let library = unsafe { Library::of_own(path, table::<P, E>()) }?;
-        self.put(path, PluginInstance::create(library, self.state(), &XmlSettings::default(), path)?);
+        self.put(path, PluginInstance::create(library, self.state(), &XmlSettings::default(), path, &[])?);
         Ok(())
     }
 }

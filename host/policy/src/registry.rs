@@ -49,6 +49,15 @@ pub struct PeerSession {
     pub is_silent: bool,
 }
 
+/// What a registry hands over to that of another process, which takes over from this server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryState {
+    /// The name of the registry: another one does not understand it.
+    pub by: String,
+    /// What it is to go on with, as it writes that itself.
+    pub state: Vec<u8>,
+}
+
 /// Knows at which addresses peers can be reached. No method blocks: a lookup is a future.
 pub trait Registry: Send + Sync {
     /// Publishes the addresses of a peer, instead of the earlier ones. The first [`MAX_ADDRESSES`] count.
@@ -88,6 +97,20 @@ pub trait Registry: Send + Sync {
 
     /// Looks up the addresses at which a peer can be reached.
     fn lookup(&self, peer: PeerId) -> LookupFuture;
+
+    /// What the registry of another process that takes over from this server is to go on with, so that what this one has published stays
+    /// valid. This one goes on, because the takeover may fail. It may take a moment.
+    fn hand_over(&self) -> Option<RegistryState> {
+        None
+    }
+
+    /// This process serves now, in the place of the one whose registry's state this one goes on with. Until then, the registry must not say
+    /// goodbye when it is dropped: what is published is that process's own.
+    fn took_over(&self) {}
+
+    /// Another process has taken over, with what [`Self::hand_over`] has given. The registry finishes what is due, and withdraws nothing else. This
+    /// is the last use of it. It may take two seconds.
+    fn handed_over(&self) {}
 
     /// Whether the registry has the members of groups, too. Those that do implement the functions below.
     fn has_groups(&self) -> bool {

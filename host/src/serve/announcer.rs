@@ -33,6 +33,11 @@ impl Announcer {
         Self { registry }
     }
 
+    /// The registry.
+    pub fn registry(&self) -> &Arc<dyn Registry> {
+        &self.registry
+    }
+
     /// Publishes what the directory says of a peer now, as far as others may know it. `is_proven` says whether its sessions prove its id:
     /// theirs: all of them do, or none. `standing` says where others reach this server: peers can be looked up there.
     ///

@@ -7,7 +7,7 @@ use introd_config::Config;
 use introd_flash::server::ConnectionSettings;
 use introd_native::{LoadError, Plugins};
 use introd_policy::Replies;
-use introd_policy::registry::{InMemory, Registry};
+use introd_policy::registry::{InMemory, Registry, RegistryState};
 use rtmfp::PeerId;
 
 use super::settings::ServerSettings;
@@ -40,6 +40,7 @@ impl Shared {
         mailboxes: &Arc<[MailSender]>,
         listeners: &[Listener],
         near_id: PeerId,
+        handed_over: Option<&RegistryState>,
     ) -> anyhow::Result<Self> {
         let count = mailboxes.len();
         let workers = u8::try_from(count).unwrap_or(u8::MAX);
@@ -48,7 +49,7 @@ impl Shared {
         // Plugins are loaded before any client can connect, because a plugin may be all that rejects unwanted clients.
         let plugins = Arc::new(Plugins::new(Arc::clone(&replies)));
         let config = with_plugins(&settings.config, &plugins).context("the server does not start")?;
-        let shared_registry = shared_registry(settings, &config, &plugins)?;
+        let shared_registry = shared_registry(settings, &config, &plugins, handed_over)?;
         let timeout = config.server.registry.lookup_timeout;
         let registry = shared_registry.clone().unwrap_or_else(|| Arc::new(InMemory::default()));
         let resolving = ResolverSettings { timeout, ..ResolverSettings::default() };
@@ -178,10 +179,11 @@ fn shared_registry(
     settings: &ServerSettings,
     config: &Config,
     plugins: &Plugins,
+    handed_over: Option<&RegistryState>,
 ) -> anyhow::Result<Option<Arc<dyn Registry>>> {
     let Some(path) = config.server.registry.plugin.as_ref().filter(|_| settings.registry.is_none()) else {
         return Ok(settings.registry.clone());
     };
-    let registry = plugins.registry(path, &config.server.registry.config, &config.root);
+    let registry = plugins.registry(path, &config.server.registry.config, &config.root, handed_over);
     Ok(Some(Arc::new(registry.context("the server does not start")?)))
 }

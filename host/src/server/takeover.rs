@@ -52,7 +52,7 @@ impl Server {
         self.estate.take()
     }
 
-    /// Ends after another process has taken over: no client is closed, no registry is told, and the plugins end with the process.
+    /// Ends after another process has taken over: no client is closed, the registry keeps what is published, and the plugins end with the process.
     pub fn leave(mut self) {
         // The other process waits for its addresses.
         self.administration = None;
@@ -60,6 +60,10 @@ impl Server {
         self.network_watcher = None;
         for worker in self.workers.drain(..) {
             let _ = worker.join();
+        }
+        if let Some(announcer) = &self.services.announcer {
+            // What scripts withdraw when they stop is published by the other process.
+            announcer.registry().handed_over();
         }
         self.scripts.stop_after_takeover();
         self.net_connections.stop();
@@ -121,6 +125,9 @@ impl Heir {
 
     /// Begins to serve.
     pub fn serve(&mut self) {
+        if let Some(announcer) = &self.server.services.announcer {
+            announcer.registry().took_over();
+        }
         for worker in self.workers.drain(..) {
             let _ = worker.go.send(());
         }

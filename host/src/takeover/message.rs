@@ -3,16 +3,20 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
+use introd_policy::registry::RegistryState;
 use rtmfp::handover::CookieJarState;
 use serde::{Deserialize, Serialize};
 
 /// Every message of the new process begins with this, so that no other program is taken for one.
 pub(super) const GREETING: &str = "introd takeover";
 
-/// What this program can: 1, the state at once; 2, sessions in advance besides. Both have version 1 of the state.
-pub(super) const VERSIONS: RangeInclusive<u32> = 1..=2;
+/// What this program can: 1, the state at once; 2, sessions in advance besides; 3, the registry's state besides. All have version 1 of the
+/// state.
+pub(super) const VERSIONS: RangeInclusive<u32> = 1..=3;
 /// The first version in which sessions are copied in advance.
 pub(super) const WITH_COPIES: u32 = 2;
+/// The first version in which the registry hands something over.
+pub(super) const WITH_REGISTRY: u32 = 3;
 /// All of it changes when the state does.
 const _: () = assert!(super::STATE_VERSION == 1, "state of another version is another version of the takeover");
 
@@ -39,6 +43,27 @@ pub(super) enum Message {
     Copies { length: u64 },
     /// From the old process: all sessions have been copied once more. The new process says the same when it has prepared them.
     Copied,
+    /// From the old process, after its offer: what its registry hands over.
+    Registry(Option<RegistryRecord>),
+}
+
+/// What the registry of the old process hands over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct RegistryRecord {
+    pub(super) by: String,
+    pub(super) state: Vec<u8>,
+}
+
+impl From<RegistryState> for RegistryRecord {
+    fn from(RegistryState { by, state }: RegistryState) -> Self {
+        Self { by, state }
+    }
+}
+
+impl From<RegistryRecord> for RegistryState {
+    fn from(RegistryRecord { by, state }: RegistryRecord) -> Self {
+        Self { by, state }
+    }
 }
 
 /// What the old process shares before the sessions.

@@ -5,7 +5,7 @@
 //! | | new process (`predecessor.rs`) | process that serves (`successor.rs`) |
 //! |---|---|---|
 //! | 1 | connects; says which version it speaks | checks user and version |
-//! | 2 | | offers its sockets, its certificates and the key of its cookies; goes on serving |
+//! | 2 | | offers its sockets, its certificates, the key of its cookies and what its registry hands over; goes on serving |
 //! | 3 | starts everything but its workers, and says that it is ready | |
 //! | 4 | prepares the sessions | copies its sessions while it serves them, and then those that have changed meanwhile |
 //! | 5 | | its workers stand still, and give their state: what has changed since it was copied, and what has not |

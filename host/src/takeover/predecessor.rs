@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use introd_liveness::Pulse;
+use introd_policy::registry::RegistryState;
 use introd_udp::UdpSocket;
 use rtmfp::crypto::CookieJar;
 
 use super::channel::{Channel, ChannelError};
-use super::message::{GREETING, ListenerRecord, Message, OfferRecord, VERSIONS};
+use super::message::{GREETING, ListenerRecord, Message, OfferRecord, VERSIONS, WITH_REGISTRY};
 use super::state::ServerState;
 use super::{monotonic, successor};
 use crate::network::Listener;
@@ -36,6 +37,8 @@ pub struct Offer {
     pub certificates: Vec<Vec<u8>>,
     /// What recognises the cookies that it has given out.
     pub cookies: CookieJar,
+    /// What its registry hands over.
+    pub registry: Option<RegistryState>,
 }
 
 impl Predecessor {
@@ -75,7 +78,15 @@ impl Predecessor {
         let listening =
             listening(&listeners, descriptors).context("the sockets of the server that runs cannot be used")?;
         let cookies = CookieJar::take_over(monotonic::read(at), &cookies)?;
-        Ok(Some((Self { channel, program, process }, Offer { listening, certificates, cookies })))
+        let registry = if version >= WITH_REGISTRY {
+            match channel.receive(Some(ANSWER))? {
+                Message::Registry(record) => record.map(RegistryState::from),
+                other => return Err(unexpected(other)),
+            }
+        } else {
+            None
+        };
+        Ok(Some((Self { channel, program, process }, Offer { listening, certificates, cookies, registry })))
     }
 
     /// The version of the program that serves, and its process id.

@@ -11,12 +11,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use introd_liveness::{AtStandstill, BEAT, Pulse};
+use introd_policy::registry::Registry;
 use rtmfp::crypto::CookieJar;
 use rustix::net::sockopt;
 use tokio::sync::oneshot;
 
 use super::channel::{Channel, ChannelError};
-use super::message::{GREETING, ListenerRecord, Message, OfferRecord, VERSIONS, WITH_COPIES};
+use super::message::{
+    GREETING, ListenerRecord, Message, OfferRecord, RegistryRecord, VERSIONS, WITH_COPIES, WITH_REGISTRY,
+};
 use super::state::ServerState;
 use super::worker_mail::{answer, tell};
 use super::{copying, monotonic};
@@ -45,6 +48,8 @@ pub struct Estate {
     pub mailboxes: Arc<[MailSender]>,
     /// Its applications.
     pub applications: Arc<Applications>,
+    /// The registry that it shares with other servers, if there is one.
+    pub registry: Option<Arc<dyn Registry>>,
 }
 
 /// Waits for successors at a Unix socket, on a thread of its own. Dropping it removes the socket.
@@ -181,6 +186,10 @@ pub(super) fn serve(stream: UnixStream, estate: &Estate, pulse: &Pulse) -> Resul
     };
     tracing::info!(%program, "a new process prepares to take over");
     offer(&mut channel, estate)?;
+    if version >= WITH_REGISTRY {
+        let registry = estate.registry.as_ref().and_then(|registry| registry.hand_over());
+        channel.send(&Message::Registry(registry.map(RegistryRecord::from)), ANSWER)?;
+    }
     match channel.receive(Some(START))? {
         Message::Ready => (),
         other => return Err(ChannelError::Unreadable(format!("{other:?} instead of Ready"))),

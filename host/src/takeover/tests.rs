@@ -45,7 +45,7 @@ fn server() -> (Estate, mpsc::Receiver<Option<Fate>>) {
     let cookies = CookieJar::new(Instant::now(), &mut ChaCha20Rng::seed_from_u64(1));
     let applications = Arc::clone(&testing::services(&Config::built_in(), None, None).applications);
     let (sockets, certificates) = (vec![Vec::new()], Vec::new());
-    (Estate { sockets, certificates, cookies, mailboxes: Arc::from([sender]), applications }, fates)
+    (Estate { sockets, certificates, cookies, mailboxes: Arc::from([sender]), applications, registry: None }, fates)
 }
 
 /// A new process that ends after so many steps.

@@ -123,6 +123,25 @@ pub struct introd_plugin_registry {
             each: Option<unsafe extern "C" fn(context: *mut c_void, server: *const introd_registry_server)>,
         ) -> i32,
     >,
+    /// Since 1.4. Another process prepares to take over from this server (`introd run --takeover`). The plugin calls `take` once, with
+    /// `context`, during this call, with what its instance in that process is to go on with: it gets that by `introd_create.handed_over`, if
+    /// it is a plugin of the same name. So what this server has published can stay valid. This server goes on, and the other process may
+    /// fail. Returns INTROD_OK. If it is null, the instance in the other process begins as any other does.
+    ///
+    /// Thread: a thread that serves no clients. It may block.
+    pub hand_over: Option<
+        unsafe extern "C" fn(
+            instance: introd_instance,
+            context: *mut c_void,
+            take: Option<unsafe extern "C" fn(context: *mut c_void, state: introd_bytes)>,
+        ) -> i32,
+    >,
+    /// Since 1.4. Another process has taken over, and its instance goes on with what `hand_over` has given: it publishes all peers that are
+    /// still connected. The plugin finishes what is due, such as withdrawals of peers that have gone, and withdraws nothing else. This is the
+    /// last call: the process ends soon after, without `destroy`. Returns INTROD_OK.
+    ///
+    /// Thread: a thread that serves no clients. It may block for two seconds.
+    pub handed_over: Option<unsafe extern "C" fn(instance: introd_instance) -> i32>,
 }
 
 /// The host's functions for INTROD_EXT_REGISTRY.

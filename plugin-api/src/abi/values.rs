@@ -5,7 +5,7 @@ use core::ffi::c_void;
 /// The major version of the ABI that this header describes. A host and a plugin of different major versions refuse each other.
 pub const INTROD_ABI_MAJOR: u32 = 1;
 /// The minor version of the ABI that this header describes. It is raised whenever something is added.
-pub const INTROD_ABI_MINOR: u32 = 3;
+pub const INTROD_ABI_MINOR: u32 = 4;
 
 /// Success. As a verdict it is the same as INTROD_CONTINUE.
 pub const INTROD_OK: i32 = 0;
@@ -313,6 +313,10 @@ pub struct introd_create {
     pub config: introd_bytes,
     /// The folder that relative paths in the configuration are relative to.
     pub root: introd_bytes,
+    /// Since 1.4. For a registry of a server that takes over from another process: what the registry of that process has given by
+    /// `introd_plugin_registry.hand_over`. Otherwise it is empty. The other process goes on serving until this one has begun to, and may go
+    /// on for good if this one fails.
+    pub handed_over: introd_bytes,
 }
 
 /// An instance of a plugin: the pointer that `create` has stored. The host only passes it on to the plugin's functions.

@@ -23,6 +23,8 @@ impl<P: RegistryPlugin> Table<P> {
         publish_session: Some(publish_session::<P>),
         reconfigure: Some(reconfigure::<P>),
         servers: Some(servers::<P>),
+        hand_over: Some(give::<P>),
+        handed_over: Some(handed_over::<P>),
     };
 }
 
@@ -143,6 +145,33 @@ unsafe extern "C" fn servers<P: RegistryPlugin>(
                 };
                 each(context, &raw const server);
             }
+            abi::INTROD_OK
+        })
+    }
+}
+
+unsafe extern "C" fn give<P: RegistryPlugin>(
+    instance: introd_instance,
+    context: *mut c_void,
+    take: Option<unsafe extern "C" fn(context: *mut c_void, state: abi::introd_bytes)>,
+) -> i32 {
+    // SAFETY: the host gives what `create` has made, and a function that takes its context.
+    unsafe {
+        with::<P>(instance, |plugin, _| {
+            let Some(take) = take else { return abi::INTROD_E_ARGUMENT };
+            if let Some(state) = plugin.hand_over() {
+                take(context, abi::introd_bytes { ptr: state.as_ptr(), len: state.len() });
+            }
+            abi::INTROD_OK
+        })
+    }
+}
+
+unsafe extern "C" fn handed_over<P: RegistryPlugin>(instance: introd_instance) -> i32 {
+    // SAFETY: the host gives what `create` has made.
+    unsafe {
+        with::<P>(instance, |plugin, _| {
+            plugin.handed_over();
             abi::INTROD_OK
         })
     }

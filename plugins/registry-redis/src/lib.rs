@@ -43,6 +43,7 @@ mod registry;
 mod remote;
 mod roll;
 mod scripts;
+mod server_run;
 mod session;
 mod settings;
 mod shared;

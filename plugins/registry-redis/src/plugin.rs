@@ -42,7 +42,10 @@ impl Plugin for RedisRegistry {
             };
             host.log(level, text);
         };
-        let registry = Arc::new(Registry::start(settings, Box::new(log))?);
+        let registry = Arc::new(match config.handed_over() {
+            Some(state) => Registry::take_over(state, settings, Box::new(log))?,
+            None => Registry::start(settings, Box::new(log))?,
+        });
         let reporter = report(host, Arc::clone(&registry))?;
         Ok(Self { registry, reporter: Some(reporter) })
     }
@@ -98,6 +101,14 @@ impl RegistryPlugin for RedisRegistry {
             name: String::from_utf8_lossy(&server.name).into_owned(),
         });
         Some(servers.collect())
+    }
+
+    fn hand_over(&self) -> Option<Vec<u8>> {
+        Some(self.registry.hand_over())
+    }
+
+    fn handed_over(&self) {
+        self.registry.handed_over();
     }
 }
 

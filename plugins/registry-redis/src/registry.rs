@@ -9,12 +9,13 @@ use tokio::sync::oneshot;
 
 use crate::answer::{Answer, Failure, Reply};
 use crate::connection::{Connector, Identity};
-use crate::entry::{Epoch, encode_addresses};
+use crate::entry::encode_addresses;
 use crate::keys::Keys;
 use crate::roll::Listed;
-use crate::session;
+use crate::server_run::ServerRun;
+use crate::session::{self, End};
 use crate::settings::{Mode, Settings, SettingsError};
-use crate::shared::{Log, Shared};
+use crate::shared::{Log, Severity, Shared};
 use crate::stats::{Stats, count};
 
 /// A registry of peers in Redis. Dropping it withdraws this server and its peers.
@@ -22,8 +23,8 @@ pub struct Registry {
     shared: Arc<Shared>,
     /// What the latest connector was made from.
     identity: Mutex<Identity>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// Its thread, and how to end that.
+    thread: Mutex<Option<(oneshot::Sender<End>, JoinHandle<()>)>>,
 }
 
 impl Registry {
@@ -33,15 +34,35 @@ impl Registry {
     /// If the settings are invalid, or the operating system gives no thread or no random numbers.
     pub fn start(settings: Settings, log: Log) -> Result<Self, SettingsError> {
         settings.check()?;
+        let run = ServerRun::new(&settings)?;
+        Self::start_as(run, settings, log)
+    }
+
+    /// Starts the registry in the place of that of another process, which has given `state` by [`Self::hand_over`]: what that one has
+    /// published stays valid, and counts as published by this one. Both may run for a while. If the settings give the server another name, or
+    /// the state is not understood, it starts as any other does.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn take_over(state: &[u8], settings: Settings, log: Log) -> Result<Self, SettingsError> {
+        settings.check()?;
+        match ServerRun::handed_over(&settings, state) {
+            Some(run) => Self::start_as(run, settings, log),
+            None => {
+                let text = "the registry does not go on with the entries of the server that is taken over, because this one has another name: \
+                            they expire, and are written anew";
+                log(Severity::Warning, text);
+                Self::start(settings, log)
+            }
+        }
+    }
+
+    fn start_as(run: ServerRun, settings: Settings, log: Log) -> Result<Self, SettingsError> {
         let connector = Connector::new(&settings)?;
         let identity = Mutex::new(connector.identity().clone());
         let system = |error: &dyn std::fmt::Display| SettingsError::System(error.to_string());
-        let (mut epoch, mut name) = ([0; 8], [0; 8]);
-        getrandom::fill(&mut epoch).map_err(|error| system(&error))?;
-        getrandom::fill(&mut name).map_err(|error| system(&error))?;
-        let server = if settings.server.is_empty() { Epoch(name).hex() } else { settings.server.clone() };
         let keys = Keys::new(&settings.namespace, settings.mode == Mode::Cluster);
-        let shared = Arc::new(Shared::new(settings, keys, server, Epoch(epoch), log));
+        let shared = Arc::new(Shared::new(settings, keys, run.name, run.epoch, log));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| system(&error))?;
         let (stop, stopped) = oneshot::channel();
@@ -51,7 +72,26 @@ impl Registry {
                 .name("registry-redis".into())
                 .spawn(move || runtime.block_on(session::run(&shared, connector, stopped)))
         };
-        Ok(Self { shared, identity, stop: Some(stop), thread: Some(thread.map_err(|error| system(&error))?) })
+        let thread = thread.map_err(|error| system(&error))?;
+        Ok(Self { shared, identity, thread: Mutex::new(Some((stop, thread))) })
+    }
+
+    /// What the registry of another process that takes over from this server goes on with, by [`Self::take_over`].
+    pub fn hand_over(&self) -> Vec<u8> {
+        ServerRun { name: self.shared.server.clone(), epoch: self.shared.epoch }.to_bytes()
+    }
+
+    /// Ends the registry, because another process goes on with what [`Self::hand_over`] has given: withdrawals that are due are written, and
+    /// everything else stays as it is. It waits for Redis as long as the settings say.
+    pub fn handed_over(&self) {
+        self.end(End::HandedOver);
+    }
+
+    fn end(&self, how: End) {
+        if let Some((stop, thread)) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = stop.send(how);
+            let _ = thread.join();
+        }
     }
 
     /// Takes other settings, or the same with files that may have changed. If those of the connection differ, a new connection
@@ -187,16 +227,14 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.end(End::Stopped);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::Epoch;
 
     const PEER: PeerId = PeerId([1; 32]);
 
@@ -209,7 +247,7 @@ mod tests {
         shared.state().unreachable = None;
         let own = Settings { url: vec!["redis://127.0.0.1:1".to_owned()], ..Settings::default() };
         let identity = Mutex::new(Connector::new(&own).unwrap().identity().clone());
-        Registry { shared: Arc::new(shared), identity, stop: None, thread: None }
+        Registry { shared: Arc::new(shared), identity, thread: Mutex::new(None) }
     }
 
     fn later() -> Option<Reply> {

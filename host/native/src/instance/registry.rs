@@ -84,6 +84,7 @@ impl PluginInstance {
             reserved: 0,
             config: raw_bytes(config.as_bytes()),
             root: raw_bytes(root.as_bytes()),
+            handed_over: raw_bytes(&[]),
         };
         let mut answer = Answer::new(Subject::Create, self.context.owner, None);
         if self.is_disabled() {

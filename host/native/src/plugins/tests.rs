@@ -80,7 +80,7 @@ fn what_plugins_cost_is_counted_by_plugin() {
     let registry = folder.registry("r");
     let (chain, _) = load(&plugins, &[plugin(&path, "1"), plugin(&path, "2")]);
     let (registry, fakes) =
-        creating(|_, _| INTROD_OK, || plugins.registry(&registry, &settings("r"), Path::new("/")).unwrap());
+        creating(|_, _| INTROD_OK, || plugins.registry(&registry, &settings("r"), Path::new("/"), None).unwrap());
     for instance in chain.iter().chain([registry.instance()]) {
         instance.charge(crate::Callback::Lookup, Duration::from_micros(10_001));
     }
@@ -115,7 +115,8 @@ fn what_plugins_cost_is_counted_by_plugin() {
 #[test]
 fn a_registry_is_a_plugin_with_the_table_for_it() {
     let (folder, plugins) = (Folder::new(), plugins());
-    let find = |path: &Path| plugins.registry(path, &settings(""), Path::new("/")).map(|_| ()).unwrap_err().to_string();
+    let find =
+        |path: &Path| plugins.registry(path, &settings(""), Path::new("/"), None).map(|_| ()).unwrap_err().to_string();
     let plain = folder.plugin("plain");
     let expected = format!("plugin fake ({}) keeps no registry: it has no introd.registry/1", plain.display());
     let (error, made) = creating(|_, _| INTROD_OK, || find(&plain));

@@ -102,16 +102,30 @@ impl Bench {
         table: introd_plugin,
         status: i32,
     ) -> (Result<Arc<PluginInstance>, LoadError>, &'static Fake) {
+        self.create_with(table, status, &[])
+    }
+
+    /// The same, with what the registry of another process has handed over.
+    pub(crate) fn create_with(
+        &self,
+        table: introd_plugin,
+        status: i32,
+        handed_over: &[u8],
+    ) -> (Result<Arc<PluginInstance>, LoadError>, &'static Fake) {
         let library = Library::of_table(Box::leak(Box::new(table))).unwrap();
-        let (made, fakes) = creating(move |_, _| status, || self.instance_of(library));
+        let (made, fakes) = creating(move |_, _| status, || self.heir_of(library, handed_over));
         (made, fakes[0])
     }
 
     /// An instance of a library, with a configuration.
     pub(crate) fn instance_of(&self, library: &'static Library) -> Result<Arc<PluginInstance>, LoadError> {
+        self.heir_of(library, &[])
+    }
+
+    fn heir_of(&self, library: &'static Library, handed_over: &[u8]) -> Result<Arc<PluginInstance>, LoadError> {
         let text = |text: &str| XmlSettings { text: text.to_owned(), children: Vec::new() };
         let config = XmlSettings { text: String::new(), children: vec![("rate".to_owned(), text("7"))] };
-        PluginInstance::create(library, &self.state, &config, Path::new("/root"))
+        PluginInstance::create(library, &self.state, &config, Path::new("/root"), handed_over)
     }
 
     /// The verdicts that have come since the last time.

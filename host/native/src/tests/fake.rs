@@ -19,6 +19,8 @@ pub(crate) struct Fake {
     /// The configuration that it was made with, and the folder.
     pub(crate) config: String,
     pub(crate) root: String,
+    /// What it is to go on with.
+    pub(crate) handed_over: String,
 }
 
 // SAFETY: the host's table may be used by any thread.
@@ -60,9 +62,10 @@ unsafe extern "C" fn create(
     instance: *mut introd_instance,
 ) -> i32 {
     // SAFETY: the host gives what to make, with texts that are valid for the call.
-    let [config, root] = unsafe { [(*create).config, (*create).root].map(|raw| text(raw).unwrap()) };
+    let [config, root, handed_over] =
+        unsafe { [(*create).config, (*create).root, (*create).handed_over].map(|raw| text(raw).unwrap()) };
     let work: Work = Box::new(|_, _| INTROD_OK);
-    let fake = Fake { host, work: Mutex::new(work), calls: Mutex::default(), config, root };
+    let fake = Fake { host, work: Mutex::new(work), calls: Mutex::default(), config, root, handed_over };
     let fake: &'static Fake = Box::leak(Box::new(fake));
     MADE.with_borrow_mut(|made| made.push(fake));
     // SAFETY: the host gives a place for it.
@@ -171,6 +174,24 @@ unsafe extern "C" fn servers(
     status
 }
 
+/// It gives its state twice: once is enough.
+unsafe extern "C" fn hand_over(
+    instance: introd_instance,
+    context: *mut c_void,
+    take: Option<unsafe extern "C" fn(context: *mut c_void, state: introd_bytes)>,
+) -> i32 {
+    let status = called(instance, "hand over".to_owned(), std::ptr::null_mut());
+    for state in [&b"state"[..], b"later"] {
+        // SAFETY: the host gives its function and context, and the bytes are valid for the call.
+        unsafe { (take.unwrap())(context, introd_bytes { ptr: state.as_ptr(), len: state.len() }) };
+    }
+    status
+}
+
+unsafe extern "C" fn handed_over(instance: introd_instance) -> i32 {
+    called(instance, "handed over".to_owned(), std::ptr::null_mut())
+}
+
 unsafe extern "C" fn publish_session(instance: introd_instance, publication: *const introd_publication) -> i32 {
     // SAFETY: the host gives a publication that is valid for the call.
     let publication = unsafe { &*publication };
@@ -216,7 +237,7 @@ static GROUPS: introd_plugin_groups = introd_plugin_groups {
     join: Some(join),
     leave: Some(leave),
 };
-/// A registry of ABI 1.2.
+/// A registry of ABI 1.4.
 pub(crate) static REGISTRY: introd_plugin_registry = introd_plugin_registry {
     struct_size: size_of::<introd_plugin_registry>() as u32,
     capabilities: 0,
@@ -226,6 +247,8 @@ pub(crate) static REGISTRY: introd_plugin_registry = introd_plugin_registry {
     publish_session: Some(publish_session),
     reconfigure: Some(reconfigure),
     servers: Some(servers),
+    hand_over: Some(hand_over),
+    handed_over: Some(handed_over),
 };
 /// The members of groups.
 static GROUP_REGISTRY: introd_plugin_group_registry = introd_plugin_group_registry {
@@ -244,6 +267,8 @@ static OLD_REGISTRY: introd_plugin_registry = introd_plugin_registry {
     publish_session: None,
     reconfigure: None,
     servers: None,
+    hand_over: None,
+    handed_over: None,
     ..REGISTRY
 };
 /// A registry that can do nothing.
@@ -254,6 +279,8 @@ static EMPTY_REGISTRY: introd_plugin_registry = introd_plugin_registry {
     publish_session: None,
     reconfigure: None,
     servers: None,
+    hand_over: None,
+    handed_over: None,
     ..REGISTRY
 };
 

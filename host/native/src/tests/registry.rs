@@ -56,6 +56,50 @@ fn a_plugin_without_the_table_is_no_registry() {
 }
 
 #[test]
+fn a_registry_of_a_process_that_is_replaced_hands_over_once_and_is_not_called_after_that() {
+    let bench = Bench::new();
+    let (registry, fake) = registry(&bench, Kind::Current);
+    let state = registry.hand_over().unwrap();
+    assert_eq!((state.by.as_str(), &state.state[..]), (registry.instance().library().name(), &b"state"[..]));
+    registry.withdraw(&PEER);
+    registry.handed_over();
+    registry.handed_over();
+    let why = unavailable("another process has taken over");
+    assert_eq!(registry.publish(PEER, &[address()]), Err(why.clone()));
+    assert_eq!(found(&registry), Err(why));
+    registry.withdraw(&PEER);
+    drop(registry);
+    assert_eq!(fake.calls(), ["hand over", "withdraw 7", "handed over"], "it is not destroyed");
+}
+
+#[test]
+fn a_registry_that_another_process_still_has_withdraws_nothing_and_says_no_goodbye() {
+    let bench = Bench::new();
+    let heir = || {
+        let (made, fake) = bench.create_with(registry_table(Kind::Current), INTROD_OK, b"state");
+        assert_eq!(fake.handed_over, "state");
+        (NativeRegistry::of(made.unwrap()).unwrap(), fake)
+    };
+    let (registry, fake) = heir();
+    assert_eq!(registry.publish(PEER, &[address()]), Ok(()));
+    registry.withdraw(&PEER);
+    drop(registry);
+    assert_eq!(fake.calls(), ["publish 7 at 1"]);
+    let (registry, fake) = heir();
+    registry.took_over();
+    registry.withdraw(&PEER);
+    drop(registry);
+    assert_eq!(fake.calls(), ["withdraw 7", "destroy"]);
+}
+
+#[test]
+fn an_old_registry_hands_nothing_over() {
+    let (registry, _) = registry(&Bench::new(), Kind::Old);
+    assert_eq!(registry.hand_over(), None);
+    registry.handed_over();
+}
+
+#[test]
 fn a_registry_is_told_of_sessions_with_what_is_known_of_them() {
     let bench = Bench::new();
     let (registry, fake) = registry(&bench, Kind::Current);

@@ -67,6 +67,8 @@ fn a_further_table_counts_if_it_is_as_long_as_in_its_first_version() {
         publish_session: Some(publish_session),
         reconfigure: None,
         servers: None,
+        hand_over: None,
+        handed_over: None,
     };
     static TIMER: introd_plugin_timer =
         introd_plugin_timer { struct_size: size_of::<introd_plugin_timer>() as u32 - 1, reserved: 0, on_timer: None };

@@ -384,17 +384,17 @@ pub(super) async fn verify(shared: &Shared, connection: &mut Connection, max: us
     Ok(())
 }
 
-/// Ends all memberships in Redis, once, when this server stops.
-pub(super) async fn leave_all(shared: &Shared, connection: &mut Connection) -> RedisResult<()> {
-    shared.state().memberships.leave_all();
+/// Writes the ends of memberships that are due, once, when this server ends.
+pub(super) async fn withdraw_memberships(shared: &Shared, connection: &mut Connection) -> RedisResult<()> {
     loop {
-        let writes = shared.state().memberships.take(WRITES);
+        let mut writes = shared.state().memberships.take(WRITES);
         if writes.is_empty() {
             return Ok(());
         }
+        writes.retain(|write| !write.is_join);
         let commands = by_group(&writes)
             .into_iter()
-            .flat_map(|it| shared.keys.write_members(&it, &shared.server, shared.epoch, lifetime(shared)));
+            .flat_map(|it| shared.keys.write_members(&it, &shared.server, shared.epoch, 0));
         connection.run_each(commands.collect()).await?;
     }
 }

@@ -31,17 +31,26 @@ use crate::trouble::{advice, describe, is_lost};
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
+/// Why it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The server stops.
+    Stopped,
+    /// Another process goes on as this server.
+    HandedOver,
+}
+
 /// Works until `stop`.
-pub(crate) async fn run(shared: &Arc<Shared>, mut connector: Connector, mut stop: oneshot::Receiver<()>) {
+pub(crate) async fn run(shared: &Arc<Shared>, mut connector: Connector, mut stop: oneshot::Receiver<End>) {
     let mut wait = FIRST_WAIT;
     let mut log = LostLog::default();
     let mut vitality = Vitality::new(shared.settings.heartbeat_lifetime());
     let mut connection = None;
-    loop {
+    let end = loop {
         let began = Instant::now();
         let error = tokio::select! {
             error = serve(shared, &mut connector, &mut connection, &mut vitality) => error,
-            _ = &mut stop => break,
+            end = &mut stop => break end.unwrap_or(End::Stopped),
         };
         connection = None;
         count(&shared.stats.breaks, 1);
@@ -57,14 +66,22 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut connector: Connector, mut stop
             () = tokio::time::sleep(jittered(wait)) => wait = (wait * 2).min(LONGEST_WAIT),
             // A login that has changed is tried at once.
             () = shared.replace.notified() => wait = FIRST_WAIT,
-            _ = &mut stop => break,
+            end = &mut stop => break end.unwrap_or(End::Stopped),
         }
-    }
+    };
     shared.lost_connection(&"this server stops".into());
-    if let Some(connection) = connection {
-        // Without it, other servers would learn that this one is gone only when its key expires.
-        let _ = tokio::time::timeout(shared.settings.timeout(), leave(shared, connection)).await;
-    }
+    let Some(mut connection) = connection else { return };
+    let last = async {
+        match end {
+            // Without it, other servers would learn that this one is gone only when its key expires.
+            End::Stopped => leave(shared, connection).await,
+            End::HandedOver => {
+                groups::withdraw_memberships(shared, &mut connection).await?;
+                writes::withdraw_entries(shared, &mut connection).await
+            }
+        }
+    };
+    let _ = tokio::time::timeout(shared.settings.timeout(), last).await;
 }
 
 /// Logs an outage once, and again when its reason changes.
@@ -93,8 +110,12 @@ async fn leave(shared: &Shared, mut connection: Connection) -> RedisResult<()> {
     let mut commands = shared.keys.leave(&shared.server, shared.epoch);
     commands.push(shared.keys.strike(std::iter::once(shared.server.as_bytes())));
     connection.run_each(commands).await?;
-    groups::leave_all(shared, &mut connection).await?;
-    shared.state().published.withdraw_all();
+    {
+        let mut state = shared.state();
+        state.memberships.leave_all();
+        state.published.withdraw_all();
+    }
+    groups::withdraw_memberships(shared, &mut connection).await?;
     writes::withdraw_entries(shared, &mut connection).await
 }
 

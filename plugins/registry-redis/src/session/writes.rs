@@ -118,13 +118,14 @@ async fn write(shared: &Shared, connection: &mut Connection, writes: Vec<(PeerId
     Ok(Written { accepted, refusal })
 }
 
-/// Writes what is due, once, when this server stops: only withdrawals are left then.
+/// Writes the withdrawals that are due, once, when this server ends.
 pub(super) async fn withdraw_entries(shared: &Shared, connection: &mut Connection) -> RedisResult<()> {
     loop {
-        let writes = shared.state().published.take(BATCH);
+        let mut writes = shared.state().published.take(BATCH);
         if writes.is_empty() {
             return Ok(());
         }
+        writes.retain(|(_, write)| *write == Write::Withdraw);
         let commands =
             writes.iter().map(|(peer, write)| shared.keys.write(peer, write, &shared.server, shared.epoch, 0));
         connection.run_each(commands.collect()).await?;

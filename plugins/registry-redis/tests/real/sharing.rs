@@ -106,6 +106,60 @@ fn entries_of_an_earlier_run_are_invalid() {
 }
 
 #[test]
+fn a_server_that_is_taken_over_goes_on_under_its_name_and_nothing_it_has_published_is_invalid_for_a_moment() {
+    let redis = Redis::start();
+    let lines = Lines::default();
+    for server in ["a", ""] {
+        let named = || registry_redis::Settings { server: server.to_owned(), heartbeat: 200, ..settings(&redis.url()) };
+        let old = registry_redis::Registry::start(named(), lines.log()).unwrap();
+        let other = registry(settings(&redis.url()));
+        old.publish(peer(1), &addresses(1)).unwrap();
+        old.publish(peer(2), &addresses(2)).unwrap();
+        old.join_group(&member(group(7), 1)).unwrap();
+        old.join_group(&member(group(7), 2)).unwrap();
+        eventually("they are written", || is_at(&other, peer(2), 2) && metric(&old, "memberships_unwritten") == 0);
+        let new = registry_redis::Registry::take_over(&old.hand_over(), named(), lines.log()).unwrap();
+        assert_eq!(new.server(), old.server());
+        // Both send heartbeats for a while, as in a takeover with many sessions.
+        let (before, before_new) = (metric(&old, "heartbeats"), metric(&new, "heartbeats"));
+        eventually("both are alive", || {
+            assert!(is_at(&other, peer(1), 1) && is_at(&other, peer(2), 2));
+            metric(&old, "heartbeats") > before + 2 && metric(&new, "heartbeats") > before_new + 2
+        });
+        new.publish(peer(1), &addresses(3)).unwrap();
+        new.join_group(&member(group(7), 1)).unwrap();
+        // The client has gone just before the new process serves: the old one has still to say so.
+        old.withdraw(peer(2));
+        old.leave_group(&member(group(7), 2));
+        old.handed_over();
+        eventually("who has gone is gone", || find(&other, peer(2)) == Ok(None));
+        eventually("the new one publishes", || is_at(&other, peer(1), 3));
+        let beats = metric(&new, "heartbeats");
+        eventually("it is alive", || metric(&new, "heartbeats") > beats + 2);
+        assert!(is_at(&other, peer(1), 3));
+        drop(old);
+        assert!(is_at(&other, peer(1), 3), "the old one says no goodbye");
+        let members = redis.command(&["KEYS", "introd:group:*"]);
+        assert_eq!(redis.command(&["ZCARD", members.trim()]).trim(), "1", "who has left the group is gone");
+        drop(new);
+        eventually("it is gone", || find(&other, peer(1)) == Ok(None));
+        assert_eq!(redis.command(&["KEYS", "introd:group:*"]).trim(), "");
+    }
+    assert_eq!(lines.count("another server"), 0);
+}
+
+#[test]
+fn a_server_that_has_another_name_than_the_one_it_takes_over_begins_anew() {
+    let redis = Redis::start();
+    let lines = Lines::default();
+    let named = |server: &str| registry_redis::Settings { server: server.to_owned(), ..settings(&redis.url()) };
+    let old = registry(named("a"));
+    let new = registry_redis::Registry::take_over(&old.hand_over(), named("b"), lines.log()).unwrap();
+    assert_eq!(new.server(), "b");
+    assert!(lines.contain("Warning: the registry does not go on"));
+}
+
+#[test]
 fn two_servers_of_the_same_name_are_reported() {
     let redis = Redis::start();
     let lines = Lines::default();

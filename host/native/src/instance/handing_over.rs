@@ -1,0 +1,60 @@
+//! A registry whose server is taken over by another process.
+
+use std::ffi::c_void;
+use std::sync::atomic::Ordering;
+
+use introd_plugin::abi;
+use introd_policy::registry::RegistryState;
+
+use super::PluginInstance;
+use crate::account::Callback;
+use crate::guarded::guarded;
+
+/// The bytes that a registry may hand over.
+const MAX_STATE: usize = 1 << 20;
+
+impl PluginInstance {
+    /// What an instance of the same plugin in another process is to go on with; `None` if the plugin gives nothing, or was built before it
+    /// could.
+    pub(crate) fn hand_over(&self) -> Option<RegistryState> {
+        let hand_over = self.registry.as_ref()?.hand_over?;
+        let mut state: Option<Vec<u8>> = None;
+        let context = (&raw mut state).cast::<c_void>();
+        // SAFETY: these are the plugin's own function and instance, and the place for the state outlives the call.
+        let status = self.notify(Callback::HandOver, || unsafe { hand_over(self.made, context, Some(take)) });
+        let state = state.filter(|_| status >= 0)?;
+        Some(RegistryState { by: self.library.name().to_owned(), state })
+    }
+
+    /// Whether another process has what it is a registry for.
+    pub(crate) fn is_anothers(&self) -> bool {
+        self.is_anothers.load(Ordering::Acquire)
+    }
+
+    /// This process goes on with what another one has handed over, which has ended.
+    pub(crate) fn took_over(&self) {
+        self.is_anothers.store(false, Ordering::Release);
+    }
+
+    /// Another process goes on with what was handed over: this is the last call.
+    pub(crate) fn handed_over(&self) {
+        self.is_anothers.store(true, Ordering::Release);
+        let Some(handed_over) = self.registry.as_ref().and_then(|table| table.handed_over) else { return };
+        // SAFETY: these are the plugin's own function and instance.
+        self.notify(Callback::HandedOver, || unsafe { handed_over(self.made) });
+    }
+}
+
+/// Takes the state that a plugin gives. What it gives after that is left out.
+unsafe extern "C" fn take(context: *mut c_void, state: abi::introd_bytes) {
+    guarded((), || {
+        // SAFETY: `hand_over` has given the place for the time of its call, and does not use it meanwhile.
+        let place = unsafe { context.cast::<Option<Vec<u8>>>().as_mut() }?;
+        if place.is_some() || state.ptr.is_null() || state.len > MAX_STATE {
+            return None;
+        }
+        // SAFETY: the plugin gives so many bytes, valid for the call.
+        *place = Some(unsafe { std::slice::from_raw_parts(state.ptr, state.len) }.to_vec());
+        Some(())
+    });
+}

@@ -75,7 +75,7 @@ fn layouts() -> Vec<Layout> {
         introd_plugin_timer { struct_size, reserved, on_timer }
         introd_plugin_registry {
             struct_size, capabilities, publish, withdraw, lookup, publish_session, reconfigure, servers, hand_over,
-            handed_over,
+            took_over, handed_over,
         }
         introd_registry_server { struct_size, flags, name }
         introd_publication { struct_size, flags, client, addresses, address_count }

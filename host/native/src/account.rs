@@ -37,6 +37,8 @@ pub enum Callback {
     Servers,
     /// `hand_over` of the registry
     HandOver,
+    /// `took_over` of the registry
+    TookOver,
     /// `handed_over` of the registry
     HandedOver,
     /// `join` of the registry of groups
@@ -69,6 +71,7 @@ impl Callback {
             Self::Reconfigure => "registry reconfigure",
             Self::Servers => "registry servers",
             Self::HandOver => "registry hand_over",
+            Self::TookOver => "registry took_over",
             Self::HandedOver => "registry handed_over",
             Self::PublishMember => "group registry join",
             Self::WithdrawMember => "group registry leave",

@@ -89,8 +89,8 @@ impl Registry for NativeRegistry {
         self.instance.hand_over()
     }
 
-    fn took_over(&self) {
-        self.instance.took_over();
+    fn took_over(&self, state: Option<&RegistryState>) {
+        self.instance.took_over(state);
     }
 
     fn handed_over(&self) {

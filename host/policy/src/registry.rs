@@ -99,14 +99,16 @@ pub trait Registry: Send + Sync {
     fn lookup(&self, peer: PeerId) -> LookupFuture;
 
     /// What the registry of another process that takes over from this server is to go on with, so that what this one has published stays
-    /// valid. This one goes on, because the takeover may fail. It may take a moment.
+    /// valid: when that process prepares, and when this one stands still. This one goes on, because the takeover may fail.
     fn hand_over(&self) -> Option<RegistryState> {
         None
     }
 
-    /// This process serves now, in the place of the one whose registry's state this one goes on with. Until then, the registry must not say
-    /// goodbye when it is dropped: what is published is that process's own.
-    fn took_over(&self) {}
+    /// This process serves now, in the place of another one, whose registry has given `state` at last. Until then, what is published is that
+    /// process's own: the registry withdraws nothing, and says no goodbye when it is dropped.
+    fn took_over(&self, state: Option<&RegistryState>) {
+        let _ = state;
+    }
 
     /// Another process has taken over, with what [`Self::hand_over`] has given. The registry finishes what is due, and withdraws nothing else. This
     /// is the last use of it. It may take two seconds.

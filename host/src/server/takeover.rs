@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use introd_policy::registry::RegistryState;
 use tokio::sync::oneshot;
 
 use super::Server;
@@ -123,10 +124,10 @@ impl Heir {
         Ok(sessions)
     }
 
-    /// Begins to serve.
-    pub fn serve(&mut self) {
+    /// Begins to serve. `registry`: what the registry of the other process hands over at last.
+    pub fn serve(&mut self, registry: Option<RegistryState>) {
         if let Some(announcer) = &self.server.services.announcer {
-            announcer.registry().took_over();
+            announcer.registry().took_over(registry.as_ref());
         }
         for worker in self.workers.drain(..) {
             let _ = worker.go.send(());

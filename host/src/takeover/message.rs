@@ -43,7 +43,7 @@ pub(super) enum Message {
     Copies { length: u64 },
     /// From the old process: all sessions have been copied once more. The new process says the same when it has prepared them.
     Copied,
-    /// From the old process, after its offer: what its registry hands over.
+    /// From the old process, after its offer, and once more before the state: what its registry hands over.
     Registry(Option<RegistryRecord>),
 }
 

@@ -95,7 +95,7 @@ impl Predecessor {
     }
 
     /// Prepares sessions that the old process copies, by `prepare`; then has it stand still, goes on with its sessions by `import`, which
-    /// gives their number, and begins to serve by `serve`.
+    /// gives their number, and begins to serve by `serve`, with what the registry of the old process hands over at last.
     ///
     /// # Errors
     /// If that fails. The old process goes on serving, and this one must not.
@@ -104,9 +104,10 @@ impl Predecessor {
         heir: &mut H,
         mut prepare: impl FnMut(&mut H, ServerState) -> anyhow::Result<()>,
         import: impl FnOnce(&mut H, ServerState) -> anyhow::Result<usize>,
-        serve: impl FnOnce(&mut H),
+        serve: impl FnOnce(&mut H, Option<RegistryState>),
     ) -> anyhow::Result<usize> {
         self.channel.send(&Message::Ready, ANSWER)?;
+        let mut registry = None;
         let bytes = loop {
             match self.channel.receive(Some(ANSWER + successor::STANDSTILL))? {
                 Message::Copies { length } => {
@@ -114,6 +115,7 @@ impl Predecessor {
                     prepare(heir, ServerState::from_bytes(&bytes)?)?;
                 }
                 Message::Copied => self.channel.send(&Message::Copied, ANSWER)?,
+                Message::Registry(record) => registry = record.map(RegistryState::from),
                 Message::State { length } => break self.channel.receive_bytes(length, ANSWER)?,
                 other => return Err(unexpected(other)),
             }
@@ -127,7 +129,7 @@ impl Predecessor {
             other => return Err(unexpected(other)),
         }
         // From here on nobody else serves the sessions.
-        serve(heir);
+        serve(heir, registry);
         tracing::info!(sessions, bytes = bytes.len(), took = ?began.elapsed(), "the sessions are taken over");
         if let Err(error) = self.channel.send(&Message::Serving, ANSWER) {
             // It has ended by itself: nothing is left for it to do.

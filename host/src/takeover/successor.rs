@@ -186,10 +186,14 @@ pub(super) fn serve(stream: UnixStream, estate: &Estate, pulse: &Pulse) -> Resul
     };
     tracing::info!(%program, "a new process prepares to take over");
     offer(&mut channel, estate)?;
-    if version >= WITH_REGISTRY {
-        let registry = estate.registry.as_ref().and_then(|registry| registry.hand_over());
-        channel.send(&Message::Registry(registry.map(RegistryRecord::from)), ANSWER)?;
-    }
+    let hand_registry_over = |channel: &mut Channel, within| {
+        if version < WITH_REGISTRY {
+            return Ok(());
+        }
+        let state = estate.registry.as_ref().and_then(|registry| registry.hand_over());
+        channel.send(&Message::Registry(state.map(RegistryRecord::from)), within)
+    };
+    hand_registry_over(&mut channel, ANSWER)?;
     match channel.receive(Some(START))? {
         Message::Ready => (),
         other => return Err(ChannelError::Unreadable(format!("{other:?} instead of Ready"))),
@@ -200,6 +204,7 @@ pub(super) fn serve(stream: UnixStream, estate: &Estate, pulse: &Pulse) -> Resul
     let standstill = Standstill::begin(estate, copies, began, pulse)?;
     let bytes = standstill.collect(&estate.applications);
     let bytes = bytes.inspect_err(|error| drop(channel.send(&Message::Refused(error.to_string()), ANSWER)))?;
+    hand_registry_over(&mut channel, standstill.left())?;
     channel.send_bytes(|length| Message::State { length }, &bytes, standstill.left())?;
     let sessions = match channel.receive(Some(standstill.left()))? {
         Message::Imported { sessions } => sessions,

@@ -11,7 +11,7 @@ use rand_core::SeedableRng;
 use rtmfp::crypto::CookieJar;
 
 use super::channel::{Channel, ChannelError};
-use super::message::{GREETING, Message, VERSIONS};
+use super::message::{GREETING, Message, VERSIONS, WITH_REGISTRY};
 use super::state::ServerState;
 use super::successor::{Estate, serve};
 use crate::serve::{Copied, Fate, HandedOver, Mail, WorkerState, mailbox, testing};
@@ -64,6 +64,9 @@ fn newcomer(channel: &mut Channel, version: u32, steps: usize) -> Result<(), Cha
         return Ok(());
     }
     assert!(matches!(channel.receive(Some(SOON))?, Message::Offer(_)));
+    if version >= WITH_REGISTRY {
+        assert!(matches!(channel.receive(Some(SOON))?, Message::Registry(None)));
+    }
     channel.send(&Message::Ready, SOON)?;
     loop {
         if is_over() {
@@ -72,6 +75,7 @@ fn newcomer(channel: &mut Channel, version: u32, steps: usize) -> Result<(), Cha
         match channel.receive(Some(SOON))? {
             Message::Copies { length } => drop(channel.receive_bytes(length, SOON)?),
             Message::Copied => channel.send(&Message::Copied, SOON)?,
+            Message::Registry(None) => assert!(version >= WITH_REGISTRY),
             Message::State { length } => {
                 let state = ServerState::from_bytes(&channel.receive_bytes(length, SOON)?);
                 assert_eq!(state.unwrap().workers.len(), 1);

@@ -123,12 +123,13 @@ pub struct introd_plugin_registry {
             each: Option<unsafe extern "C" fn(context: *mut c_void, server: *const introd_registry_server)>,
         ) -> i32,
     >,
-    /// Since 1.4. Another process prepares to take over from this server (`introd run --takeover`). The plugin calls `take` once, with
-    /// `context`, during this call, with what its instance in that process is to go on with: it gets that by `introd_create.handed_over`, if
-    /// it is a plugin of the same name. So what this server has published can stay valid. This server goes on, and the other process may
-    /// fail. Returns INTROD_OK. If it is null, the instance in the other process begins as any other does.
+    /// Since 1.4. Another process is to take over from this server (`introd run --takeover`). The plugin calls `take` once, with `context`,
+    /// during this call, with what its instance in that process is to go on with, so that what this server has published can stay valid. The
+    /// host calls it twice: when the other process prepares, whose instance gets the state by `introd_create.handed_over`, and when this
+    /// server stands still, for `took_over`. After each of them the takeover may fail, and this server go on. Returns INTROD_OK. If it is null,
+    /// or does not call `take`, the instance in the other process begins as any other does.
     ///
-    /// Thread: a thread that serves no clients. It may block.
+    /// Thread: a thread that serves no clients. The server stands still at the second call: it should not block.
     pub hand_over: Option<
         unsafe extern "C" fn(
             instance: introd_instance,
@@ -136,6 +137,12 @@ pub struct introd_plugin_registry {
             take: Option<unsafe extern "C" fn(context: *mut c_void, state: introd_bytes)>,
         ) -> i32,
     >,
+    /// Since 1.4. This server serves now, in the place of the process that has created `state` by `hand_over` at last. The host has published
+    /// the peers that came over, or does so soon. Until this call, the host withdraws nothing at this instance, and if the takeover fails,
+    /// does not call `destroy`: what is published is the other process's own. Returns INTROD_OK.
+    ///
+    /// Thread: a thread that serves no clients. Clients wait: it should not block.
+    pub took_over: Option<unsafe extern "C" fn(instance: introd_instance, state: introd_bytes) -> i32>,
     /// Since 1.4. Another process has taken over, and its instance goes on with what `hand_over` has given: it publishes all peers that are
     /// still connected. The plugin finishes what is due, such as withdrawals of peers that have gone, and withdraws nothing else. This is the
     /// last call: the process ends soon after, without `destroy`. Returns INTROD_OK.

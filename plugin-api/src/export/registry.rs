@@ -7,7 +7,7 @@ use super::call::{failed, hand_over, with};
 use crate::abi::{self, introd_answer, introd_instance};
 use crate::completion::Later;
 use crate::config::Config;
-use crate::raw::array;
+use crate::raw::{array, bytes};
 use crate::registry::{InForce, PeerSession, RegistryError, RegistryPlugin, RegistryServer};
 use crate::values::Address;
 
@@ -24,6 +24,7 @@ impl<P: RegistryPlugin> Table<P> {
         reconfigure: Some(reconfigure::<P>),
         servers: Some(servers::<P>),
         hand_over: Some(give::<P>),
+        took_over: Some(took_over::<P>),
         handed_over: Some(handed_over::<P>),
     };
 }
@@ -162,6 +163,16 @@ unsafe extern "C" fn give<P: RegistryPlugin>(
             if let Some(state) = plugin.hand_over() {
                 take(context, abi::introd_bytes { ptr: state.as_ptr(), len: state.len() });
             }
+            abi::INTROD_OK
+        })
+    }
+}
+
+unsafe extern "C" fn took_over<P: RegistryPlugin>(instance: introd_instance, state: abi::introd_bytes) -> i32 {
+    // SAFETY: the host gives what `create` has made, and bytes that are valid for the call.
+    unsafe {
+        with::<P>(instance, |plugin, _| {
+            plugin.took_over(bytes(state));
             abi::INTROD_OK
         })
     }

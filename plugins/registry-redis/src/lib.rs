@@ -43,11 +43,11 @@ mod registry;
 mod remote;
 mod roll;
 mod scripts;
-mod server_run;
 mod session;
 mod settings;
 mod shared;
 mod stats;
+mod succession;
 mod table;
 mod trouble;
 

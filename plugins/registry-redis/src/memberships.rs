@@ -38,6 +38,21 @@ impl Memberships {
         self.0.remove(member);
     }
 
+    /// The memberships that are to be deleted, or may just have been.
+    pub(crate) fn withdrawals(&self) -> Vec<GroupMember> {
+        self.0.deletions()
+    }
+
+    /// A membership is to be deleted, which another process has written as this server, unless the peer is a member.
+    pub(crate) fn withdraw_inherited(&mut self, member: GroupMember) {
+        self.0.failed(member, true);
+    }
+
+    /// Another batch begins, one at a time.
+    pub(crate) fn begin_batch(&mut self) {
+        self.0.begin_batch();
+    }
+
     /// Takes the next writes that are due, `max` at most.
     pub(crate) fn take(&mut self, max: usize) -> Vec<MembershipWrite> {
         self.0.take(max, write)

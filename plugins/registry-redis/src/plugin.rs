@@ -104,7 +104,11 @@ impl RegistryPlugin for RedisRegistry {
     }
 
     fn hand_over(&self) -> Option<Vec<u8>> {
-        Some(self.registry.hand_over())
+        self.registry.hand_over()
+    }
+
+    fn took_over(&self, state: &[u8]) {
+        self.registry.took_over(state);
     }
 
     fn handed_over(&self) {

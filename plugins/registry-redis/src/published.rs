@@ -86,8 +86,19 @@ impl PublishedPeers {
         self.0.lost(peer)
     }
 
-    /// Takes the next writes that are due, `max` at most.
+    /// The peers whose entries are to be deleted, or may just have been.
+    pub(crate) fn withdrawals(&self) -> Vec<PeerId> {
+        self.0.deletions()
+    }
+
+    /// The entry of a peer is to be deleted, which another process has written as this server, unless the peer is published.
+    pub(crate) fn withdraw_inherited(&mut self, peer: PeerId) {
+        self.0.failed(peer, true);
+    }
+
+    /// Takes the next writes that are due, `max` at most: one batch at a time.
     pub(crate) fn take(&mut self, max: usize) -> Vec<(PeerId, Write)> {
+        self.0.begin_batch();
         self.0.take(max, |peer, presence, is_first| {
             let write = match presence {
                 None => Write::Withdraw,

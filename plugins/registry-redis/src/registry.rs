@@ -12,11 +12,11 @@ use crate::connection::{Connector, Identity};
 use crate::entry::encode_addresses;
 use crate::keys::Keys;
 use crate::roll::Listed;
-use crate::server_run::ServerRun;
 use crate::session::{self, End};
 use crate::settings::{Mode, Settings, SettingsError};
 use crate::shared::{Log, Severity, Shared};
 use crate::stats::{Stats, count};
+use crate::succession::{ServerRun, Succession};
 
 /// A registry of peers in Redis. Dropping it withdraws this server and its peers.
 pub struct Registry {
@@ -46,15 +46,14 @@ impl Registry {
     /// As [`Self::start`].
     pub fn take_over(state: &[u8], settings: Settings, log: Log) -> Result<Self, SettingsError> {
         settings.check()?;
-        match ServerRun::handed_over(&settings, state) {
-            Some(run) => Self::start_as(run, settings, log),
-            None => {
-                let text = "the registry does not go on with the entries of the server that is taken over, because this one has another name: \
-                            they expire, and are written anew";
-                log(Severity::Warning, text);
-                Self::start(settings, log)
-            }
+        let run = Succession::from_bytes(state).map(|succession| succession.run);
+        if let Some(run) = run.filter(|run| settings.server.is_empty() || settings.server == run.name) {
+            return Self::start_as(run, settings, log);
         }
+        let text = "the registry does not go on as the server that is taken over, because this one has another name: other servers find its \
+                    clients when they are written anew";
+        log(Severity::Warning, text);
+        Self::start(settings, log)
     }
 
     fn start_as(run: ServerRun, settings: Settings, log: Log) -> Result<Self, SettingsError> {
@@ -76,9 +75,19 @@ impl Registry {
         Ok(Self { shared, identity, thread: Mutex::new(Some((stop, thread))) })
     }
 
-    /// What the registry of another process that takes over from this server goes on with, by [`Self::take_over`].
-    pub fn hand_over(&self) -> Vec<u8> {
-        ServerRun { name: self.shared.server.clone(), epoch: self.shared.epoch }.to_bytes()
+    /// What the registry of another process that takes over from this server goes on with, by [`Self::take_over`] at first, and by
+    /// [`Self::took_over`] at last; `None` if Redis cannot be reached: then nothing is valid.
+    pub fn hand_over(&self) -> Option<Vec<u8>> {
+        let is_reached = self.shared.state().unreachable.is_none();
+        is_reached.then(|| self.shared.succession().to_bytes())
+    }
+
+    /// This process serves now, in the place of the one whose registry has given `state` at last: what that one has not withdrawn any more is
+    /// withdrawn here, unless it is published here.
+    pub fn took_over(&self, state: &[u8]) {
+        if let Some(succession) = Succession::from_bytes(state) {
+            self.shared.succeed(&succession);
+        }
     }
 
     /// Ends the registry, because another process goes on with what [`Self::hand_over`] has given: withdrawals that are due are written, and

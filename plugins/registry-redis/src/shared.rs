@@ -19,6 +19,7 @@ use crate::remote::RemoteEntry;
 use crate::roll::Listed;
 use crate::settings::Settings;
 use crate::stats::{Stats, count, set};
+use crate::succession::{ServerRun, Succession};
 
 /// Writes one line to a log.
 pub type Log = Box<dyn Fn(Severity, &str) + Send + Sync>;
@@ -159,6 +160,31 @@ impl Shared {
             count(&self.stats.failed, 1);
             (query.reply)(Err(Failure::Unreachable(Arc::clone(why))));
         }
+    }
+
+    /// What another process goes on with.
+    pub(crate) fn succession(&self) -> Succession {
+        let state = self.state();
+        Succession {
+            run: ServerRun { name: self.server.clone(), epoch: self.epoch },
+            gone: state.published.withdrawals(),
+            left: state.memberships.withdrawals(),
+        }
+    }
+
+    /// This process goes on with what another one has handed over when it stood still. If that was another run, its entries are invalid by
+    /// now.
+    pub(crate) fn succeed(&self, succession: &Succession) {
+        if (&succession.run.name, succession.run.epoch) != (&self.server, self.epoch) {
+            return;
+        }
+        {
+            let mut state = self.state();
+            succession.gone.iter().for_each(|peer| state.published.withdraw_inherited(*peer));
+            succession.left.iter().for_each(|member| state.memberships.withdraw_inherited(*member));
+        }
+        self.writes.notify_one();
+        self.groups.notify_one();
     }
 
     /// Has all that this server publishes written again.

@@ -10,6 +10,8 @@ const MAX_STALE: usize = 1024;
 pub(crate) struct Table<K, V> {
     items: HashMap<K, Item<V>>,
     unwritten: VecDeque<K>,
+    /// The deletions of the latest batch: Redis may not have heard of them yet.
+    deleting: Vec<K>,
     len: usize,
     /// All keys of `items`. They are verified from the last to the first. If one is removed, the last one takes its place, so that one
     /// may be verified twice, but none is left out.
@@ -30,7 +32,14 @@ struct Item<V> {
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { items: HashMap::new(), unwritten: VecDeque::new(), len: 0, order: Vec::new(), unverified: 0 }
+        Self {
+            items: HashMap::new(),
+            unwritten: VecDeque::new(),
+            deleting: Vec::new(),
+            len: 0,
+            order: Vec::new(),
+            unverified: 0,
+        }
     }
 }
 
@@ -118,6 +127,17 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         is_due
     }
 
+    /// Another batch of writes begins: the earlier one has been answered, or its writes have failed.
+    pub(crate) fn begin_batch(&mut self) {
+        self.deleting.clear();
+    }
+
+    /// The deletions that are due, and those of the latest batch.
+    pub(crate) fn deletions(&self) -> Vec<K> {
+        let due = self.items.iter().filter(|(_, item)| item.value.is_none() && !item.is_written);
+        due.map(|(key, _)| *key).chain(self.deleting.iter().copied()).collect()
+    }
+
     /// Takes the next writes that are due, `max` at most. `write` makes a write of a key, its value, and whether it is the first write;
     /// without a value it is a deletion.
     pub(crate) fn take<W>(&mut self, max: usize, mut write: impl FnMut(K, Option<&V>, bool) -> W) -> Vec<W> {
@@ -138,6 +158,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         let write = write(key, item.value.as_ref(), is_first);
         if item.value.is_none() {
             self.forget(&key);
+            self.deleting.push(key);
         }
         Some(write)
     }

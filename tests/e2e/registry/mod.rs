@@ -5,6 +5,7 @@ mod killed;
 mod login;
 mod outages;
 mod storm;
+mod taken_over;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, UdpSocket};

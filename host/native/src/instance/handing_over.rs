@@ -9,9 +9,10 @@ use introd_policy::registry::RegistryState;
 use super::PluginInstance;
 use crate::account::Callback;
 use crate::guarded::guarded;
+use crate::values::raw_bytes;
 
 /// The bytes that a registry may hand over.
-const MAX_STATE: usize = 1 << 20;
+const MAX_STATE: usize = 256 << 20;
 
 impl PluginInstance {
     /// What an instance of the same plugin in another process is to go on with; `None` if the plugin gives nothing, or was built before it
@@ -31,9 +32,16 @@ impl PluginInstance {
         self.is_anothers.load(Ordering::Acquire)
     }
 
-    /// This process goes on with what another one has handed over, which has ended.
-    pub(crate) fn took_over(&self) {
-        self.is_anothers.store(false, Ordering::Release);
+    /// This process goes on with what another one has handed over, which serves no more. `state`: what its instance of the same plugin has
+    /// given at last.
+    pub(crate) fn took_over(&self, state: Option<&RegistryState>) {
+        if !self.is_anothers.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let Some(took_over) = self.registry.as_ref().and_then(|table| table.took_over) else { return };
+        let Some(RegistryState { state, .. }) = state.filter(|state| state.by == self.library.name()) else { return };
+        // SAFETY: these are the plugin's own function and instance, and the bytes are valid for the call.
+        self.notify(Callback::TookOver, || unsafe { took_over(self.made, raw_bytes(state)) });
     }
 
     /// Another process goes on with what was handed over: this is the last call.

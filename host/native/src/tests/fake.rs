@@ -188,6 +188,12 @@ unsafe extern "C" fn hand_over(
     status
 }
 
+unsafe extern "C" fn took_over(instance: introd_instance, state: introd_bytes) -> i32 {
+    // SAFETY: the host gives bytes that are valid for the call.
+    let state = unsafe { text(state) }.unwrap();
+    called(instance, format!("took over {state}"), std::ptr::null_mut())
+}
+
 unsafe extern "C" fn handed_over(instance: introd_instance) -> i32 {
     called(instance, "handed over".to_owned(), std::ptr::null_mut())
 }
@@ -248,6 +254,7 @@ pub(crate) static REGISTRY: introd_plugin_registry = introd_plugin_registry {
     reconfigure: Some(reconfigure),
     servers: Some(servers),
     hand_over: Some(hand_over),
+    took_over: Some(took_over),
     handed_over: Some(handed_over),
 };
 /// The members of groups.
@@ -268,6 +275,7 @@ static OLD_REGISTRY: introd_plugin_registry = introd_plugin_registry {
     reconfigure: None,
     servers: None,
     hand_over: None,
+    took_over: None,
     handed_over: None,
     ..REGISTRY
 };
@@ -280,6 +288,7 @@ static EMPTY_REGISTRY: introd_plugin_registry = introd_plugin_registry {
     reconfigure: None,
     servers: None,
     hand_over: None,
+    took_over: None,
     handed_over: None,
     ..REGISTRY
 };

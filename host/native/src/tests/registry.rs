@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use ::introd_plugin::abi::*;
 use introd_policy::registry::{
     GroupMember, LookupFuture, LookupResult, NeighborQuery, NeighborsResult, PeerSession, Registry as _, RegistryError,
+    RegistryState,
 };
 use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 
@@ -85,11 +86,16 @@ fn a_registry_that_another_process_still_has_withdraws_nothing_and_says_no_goodb
     registry.withdraw(&PEER);
     drop(registry);
     assert_eq!(fake.calls(), ["publish 7 at 1"]);
-    let (registry, fake) = heir();
-    registry.took_over();
-    registry.withdraw(&PEER);
-    drop(registry);
-    assert_eq!(fake.calls(), ["withdraw 7", "destroy"]);
+    for (by, told) in [(None, vec![]), (Some("another"), vec![]), (Some("fake-registry"), vec!["took over last"])] {
+        let (registry, fake) = heir();
+        assert_eq!(registry.instance().library().name(), "fake-registry");
+        let state = by.map(|by| RegistryState { by: by.to_owned(), state: b"last".to_vec() });
+        registry.took_over(state.as_ref());
+        registry.took_over(state.as_ref());
+        registry.withdraw(&PEER);
+        drop(registry);
+        assert_eq!(fake.calls(), [&told[..], &["withdraw 7", "destroy"]].concat());
+    }
 }
 
 #[test]

@@ -68,6 +68,7 @@ fn a_further_table_counts_if_it_is_as_long_as_in_its_first_version() {
         reconfigure: None,
         servers: None,
         hand_over: None,
+        took_over: None,
         handed_over: None,
     };
     static TIMER: introd_plugin_timer =

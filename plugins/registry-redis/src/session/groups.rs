@@ -107,6 +107,7 @@ pub(super) async fn run(shared: &Shared, connection: &mut Connection) -> RedisEr
 fn next(shared: &Shared, writes: usize) -> (Batch<'_>, bool) {
     let mut state = shared.state();
     let queries = state.queries.take(QUERIES);
+    state.memberships.begin_batch();
     let mut batch = Batch { shared, writes: Vec::new(), queries };
     for PendingQuery { query, .. } in &batch.queries {
         let member = GroupMember { group: query.group, peer: query.peer, position: query.position };

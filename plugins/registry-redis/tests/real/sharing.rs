@@ -118,7 +118,7 @@ fn a_server_that_is_taken_over_goes_on_under_its_name_and_nothing_it_has_publish
         old.join_group(&member(group(7), 1)).unwrap();
         old.join_group(&member(group(7), 2)).unwrap();
         eventually("they are written", || is_at(&other, peer(2), 2) && metric(&old, "memberships_unwritten") == 0);
-        let new = registry_redis::Registry::take_over(&old.hand_over(), named(), lines.log()).unwrap();
+        let new = registry_redis::Registry::take_over(&old.hand_over().unwrap(), named(), lines.log()).unwrap();
         assert_eq!(new.server(), old.server());
         // Both send heartbeats for a while, as in a takeover with many sessions.
         let (before, before_new) = (metric(&old, "heartbeats"), metric(&new, "heartbeats"));
@@ -149,12 +149,50 @@ fn a_server_that_is_taken_over_goes_on_under_its_name_and_nothing_it_has_publish
 }
 
 #[test]
+fn what_a_server_cannot_withdraw_any_more_is_withdrawn_by_the_one_that_takes_over() {
+    let redis = Redis::start();
+    let proxy = Proxy::to(redis.port);
+    let named = |url: &str| registry_redis::Settings { server: "a".to_owned(), ..settings(url) };
+    let (old, other) = (registry(named(&proxy.url())), registry(settings(&redis.url())));
+    for number in 1..=3_u8 {
+        old.publish(peer(number.into()), &addresses(number)).unwrap();
+        old.join_group(&member(group(7), number.into())).unwrap();
+    }
+    eventually("they are written", || is_at(&other, peer(3), 3) && metric(&old, "memberships_unwritten") == 0);
+    let new =
+        registry_redis::Registry::take_over(&old.hand_over().unwrap(), named(&redis.url()), Lines::default().log())
+            .unwrap();
+    connected(&new);
+    // Redis answers the old process no more, which does not know that yet.
+    proxy.slow(DEADLINE);
+    for number in [1, 2_u32] {
+        old.withdraw(peer(number));
+        old.leave_group(&member(group(7), number));
+    }
+    let last = old.hand_over().unwrap();
+    // One of the two has come back meanwhile.
+    new.publish(peer(2), &addresses(2)).unwrap();
+    new.join_group(&member(group(7), 2)).unwrap();
+    new.took_over(&last);
+    old.handed_over();
+    eventually("who has gone is gone", || find(&other, peer(1)) == Ok(None));
+    eventually("all is written", || metric(&new, "unwritten") == 0 && metric(&new, "memberships_unwritten") == 0);
+    assert!(is_at(&other, peer(2), 2) && is_at(&other, peer(3), 3));
+    let members = redis.command(&["KEYS", "introd:group:*"]);
+    assert_eq!(redis.command(&["ZCARD", members.trim()]).trim(), "2");
+    // Without Redis nothing is handed over.
+    eventually("Redis is lost", || old.hand_over().is_none());
+}
+
+#[test]
 fn a_server_that_has_another_name_than_the_one_it_takes_over_begins_anew() {
     let redis = Redis::start();
     let lines = Lines::default();
     let named = |server: &str| registry_redis::Settings { server: server.to_owned(), ..settings(&redis.url()) };
     let old = registry(named("a"));
-    let new = registry_redis::Registry::take_over(&old.hand_over(), named("b"), lines.log()).unwrap();
+    assert!(old.hand_over().is_none() || metric(&old, "connected") == 1);
+    connected(&old);
+    let new = registry_redis::Registry::take_over(&old.hand_over().unwrap(), named("b"), lines.log()).unwrap();
     assert_eq!(new.server(), "b");
     assert!(lines.contain("Warning: the registry does not go on"));
 }

@@ -5,7 +5,7 @@
 //! | bytes | meaning |
 //! |---|---|
 //! | 1 | the format: 1 |
-//! | 8 | the epoch of the server that published it: a random number, another one at each start |
+//! | 8 | the epoch of the server that published it, see [`Epoch`] |
 //! | 1 | flags: 1 if the peer ID is proven, 2 if the session is silent |
 //! | 7 | when the session began, in milliseconds since 1970, the highest byte first; later than all entries that the server found there |
 //! | 1, then as many | the length of the server's name, and the name |
@@ -33,7 +33,7 @@ const IPV6: u8 = 0x80;
 /// The largest number of addresses of an entry.
 pub(crate) const MAX_ADDRESSES: usize = 16;
 
-/// Identifies one run of a server: a random number. Entries of an earlier run are invalid.
+/// Identifies one run of a server: a random number. Entries of an earlier run are invalid. Processes that take over from each other are one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Epoch(pub(crate) [u8; 8]);
 

@@ -3,13 +3,13 @@
 //! It uses nothing of the server but the SDK (`introd-plugin`); [`Registry`] does not even know that it is part of a plugin. Begin
 //! reading with `plugin` and `registry`, which never wait; `session` is the thread that talks to Redis, and `shared` is what the two
 //! sides have in common. `published` is what this server writes, `remote` and `cache` what it reads, `entry` the format of both. `memberships`,
-//! `neighbors` and `member` are the same for groups.
+//! `neighbors` and `member` are the same for groups. `succession` is what another process goes on with that takes over.
 //!
 //! The keys in Redis, each with the namespace as its prefix:
 //!
 //! | key | value | lifetime |
 //! |---|---|---|
-//! | `NAMESPACE:server:NAME` | the epoch of a server: a random number, another one at each start | one and a half `heartbeat`; renewed after half a one |
+//! | `NAMESPACE:server:NAME` | the epoch of a server: a random number, another one at each start unless the server takes over from another process | one and a half `heartbeat`; renewed after half a one |
 //! | `NAMESPACE:peer:ID` | the entries of all servers that have the peer: its addresses, the server's name and epoch, and the state of the session | `entryLifetime`; renewed after half of it |
 //!
 //! | `NAMESPACE:group:ID` | a sorted set of the members of a group at all servers, in the order of the group's ring | `entryLifetime` after the last member has joined; renewed after half of it |

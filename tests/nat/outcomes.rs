@@ -1,27 +1,17 @@
 //! What the server counts of peers that meet, and of peers that cannot.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use introd_tests::program::{Files, Server};
 use introd_tests::waiting::eventually;
 
 use crate::hosts::{Host, Internet};
 use crate::nats::Nat;
-use crate::programs::{administered, peer, probe};
+use crate::programs::{administered, metrics, peer, probe};
 
 /// What the server's metrics say of introductions: the outcome, the kinds of the asker's and the target's NAT, and how often.
 fn introductions(host: &Host, admin: SocketAddr) -> Vec<String> {
-    let text = host.inside(|| {
-        let mut stream = TcpStream::connect(admin).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
-    });
-    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    let text = metrics(host, admin);
     let samples = text.lines().filter_map(|line| line.strip_prefix("introd_introductions_total"));
     let counted = samples.filter(|line| !line.trim_end().ends_with(" 0"));
     counted.map(|line| line.trim_end().to_owned()).collect()

@@ -1,5 +1,9 @@
 //! Programs that run on a host.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
 use introd_tests::program::{Ended, Peer, Process, Server, binary};
 use introd_tests::redis::serve;
 
@@ -32,4 +36,18 @@ pub(crate) fn peer(host: &Host, uri: &str) -> Peer {
 /// Runs `introd probe` on a host to its end.
 pub(crate) fn probe(host: &Host, arguments: &[&str]) -> Ended {
     Process::start(host.command(binary()).arg("probe").args(arguments)).ended()
+}
+
+/// What the administration of a server on a host, at that address there, says of its metrics.
+pub(crate) fn metrics(host: &Host, admin: SocketAddr) -> String {
+    let text = host.inside(|| {
+        let mut stream = TcpStream::connect(admin).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    });
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    text
 }

@@ -1,10 +1,12 @@
 //! The server relays what two peers send each other that cannot meet directly, and nothing else.
 
-use introd_tests::program::Files;
+use introd_tests::folder::Folder;
+use introd_tests::program::{Files, GroupMember, Server, binary, groupspec};
+use introd_tests::waiting::eventually;
 
 use crate::hosts::{Host, Internet, Router};
 use crate::nats::Nat;
-use crate::programs::{peer, probe, server};
+use crate::programs::{administered, metrics, peer, probe, server};
 
 /// The probe waits for as long as RFC 7016 lets an initiator go on: the relay is offered at the third hello, some four seconds after the first.
 const PATIENT: &str = "60";
@@ -91,4 +93,44 @@ fn an_ipv4_peer_and_an_ipv6_peer_meet_by_the_relay() {
         assert_eq!(staying.leave().code, Some(0));
     }
     assert_eq!(running.stop().counter("relay_pairs_opened"), 2);
+}
+
+const OPEN: &str = "introd_relay_pairs{state=\"open\"}";
+
+/// A metric of a server.
+fn metric(host: &Host, server: &Server, name: &str) -> u64 {
+    let text = metrics(host, server.admin[0]);
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("no {name} in {text}")).trim().parse().unwrap()
+}
+
+#[test]
+fn peers_that_are_relayed_notice_nothing_when_another_process_takes_over() {
+    let net = Internet::new();
+    let host = net.host("a");
+    let [(_nat_of_one, one), (_nat_of_two, two)] =
+        [behind(&net, "1", Nat::Symmetric), behind(&net, "2", Nat::Symmetric)];
+    let files = settings("All");
+    let folder = Folder::new();
+    let (conf, takeover) = (files.path().to_string_lossy().into_owned(), folder.join("takeover"));
+    let arguments = ["--conf", &conf, &format!("--takeover={}", takeover.display())];
+    let old = administered(&host, &arguments);
+    let (uri, spec) = (format!("rtmfp://{}/app", host.v4.unwrap()), groupspec("relayed", false));
+    let members = [&one, &two].map(|host| GroupMember::by(&mut host.command(binary()), &uri, &spec));
+    let are_neighbors = || members.iter().all(|member| member.neighbors().is_some_and(|(_, others)| others.len() == 1));
+    eventually("they are neighbours", are_neighbors);
+    eventually("by the relay", || metric(&host, &old, OPEN) >= 1);
+    let open = metric(&host, &old, OPEN);
+
+    let new = administered(&host, &arguments);
+    let ended = old.ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // They go on talking, by the ports and the pairs that they had.
+    eventually("the new process relays", || metric(&host, &new, "introd_relay_datagrams_total") >= 2);
+    assert!(metric(&host, &new, OPEN) >= open);
+    assert!(are_neighbors(), "{:?}", members.each_ref().map(GroupMember::neighbors));
+    let log = new.log();
+    assert!(log.contains("the pairs of the relay are taken over") && !log.contains("ERROR"), "{log}");
+    drop(members);
+    assert_eq!(new.stop().code, Some(0));
 }

@@ -44,4 +44,5 @@ pub use addresses::{OwnAddresses, Standing};
 pub use attempt::{Attempt, Client, Party, Side};
 pub use counts::{Counts, DropReason, End, Refusal};
 pub use limits::{Limits, OPENING_TIME, Terms};
+pub use pair::PairRecord;
 pub use pairs::{Families, Forward, PairView, Pairs, RelayPorts};

@@ -1,5 +1,7 @@
 //! One pair: its two sides, and what may be sent to each of them.
 
+mod handover;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,8 @@ use rtmfp::{NetworkPrefix, Rate, TokenBucket};
 use crate::addresses::Standing;
 use crate::attempt::{Client, Party, Side, Tag};
 use crate::limits::OPENING_TIME;
+
+pub use handover::PairRecord;
 
 /// To an address that has proven nothing goes at most so many times what came from it.
 const AMPLIFICATION: u32 = 3;

@@ -1,6 +1,7 @@
 //! All pairs, and how they are found.
 
 mod allocating;
+mod handover;
 mod passing;
 
 use std::collections::{BTreeSet, HashMap};

@@ -5,10 +5,13 @@
 //! and the thread share: it is locked for the decisions about one batch, never while a socket is used.
 
 mod figures;
+mod handover;
+mod order;
 mod ports;
 mod thread;
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -26,6 +29,9 @@ use tokio::sync::watch;
 
 use crate::network::Listener;
 pub use figures::RelayFigures;
+use handover::share;
+pub use handover::{OfferedPorts, PairRecords};
+use order::Order;
 use ports::BoundPorts;
 use thread::RelayThread;
 
@@ -35,6 +41,18 @@ pub const MAX_FACES: usize = 2;
 /// The addresses of a port as one peer reaches it, the best first.
 pub type Faces = SmallVec<[SocketAddr; MAX_FACES]>;
 
+/// How a relay begins.
+#[derive(Default)]
+pub struct Beginning {
+    /// It waits until [`Relay::serve`], in the place of another process's relay, which has these ports: none, if there is no such relay.
+    pub offered: Option<OfferedPorts>,
+    /// Whether another process may take its place.
+    pub is_replaceable: bool,
+}
+
+const OTHER_PORTS: &str = "the relay of the server that runs has other ports than RTMFP/Relay/Ports in Adaptor.xml says: restart the server without \
+                           --takeover to change them";
+
 /// The relay of a server. Dropping it ends its thread.
 pub struct Relay {
     ports: BoundPorts,
@@ -42,7 +60,9 @@ pub struct Relay {
     listeners: Box<[Listener]>,
     pairs: Arc<Mutex<Pairs<LocalAddress>>>,
     is_stopped: AtomicBool,
-    stop: watch::Sender<bool>,
+    orders: watch::Sender<Order>,
+    /// The sockets once more, for a process that takes over.
+    shared_sockets: Vec<Vec<(SocketAddr, OwnedFd)>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -51,17 +71,25 @@ impl Relay {
     ///
     /// # Errors
     /// If a port cannot be bound, or the thread cannot be started. The message says what to do.
-    pub fn start(config: &Config, listeners: &[Listener]) -> anyhow::Result<Option<Self>> {
+    pub fn start(config: &Config, listeners: &[Listener], beginning: Beginning) -> anyhow::Result<Option<Self>> {
         let Some(settings) = config.relay() else { return Ok(None) };
-        let bound = BoundPorts::bind(&settings.ports);
-        let (ports, sockets) =
-            bound.context("the ports of the relay (RTMFP/Relay/Ports in Adaptor.xml) cannot be opened")?;
+        let (waits, offered) = (beginning.offered.is_some(), beginning.offered.unwrap_or_default());
+        let (ports, sockets) = if offered.is_empty() {
+            let bound = BoundPorts::bind(&settings.ports);
+            bound.context("the ports of the relay (RTMFP/Relay/Ports in Adaptor.xml) cannot be opened")?
+        } else {
+            BoundPorts::adopt(&settings.ports, offered).context(OTHER_PORTS)?
+        };
+        let shared_sockets = if beginning.is_replaceable { share(&ports.places(), &sockets) } else { Ok(Vec::new()) };
+        let shared_sockets = shared_sockets.context(
+            "the sockets of the relay cannot be kept for another process: raise the limit of open files (`ulimit -n`) if it is that",
+        )?;
         let public_ips = config.server.public_ip.as_ref().map_or(&[][..], PublicHost::addresses);
         let own = own_addresses(listeners, &ports, public_ips);
         let now = Instant::now();
         let pairs = Arc::new(Mutex::new(Pairs::new(now, ports.families(), own, limits(settings))));
-        let (stop, stopped) = watch::channel(false);
-        let work = Self::work(sockets, &ports, Arc::clone(&pairs), stopped);
+        let (orders, ordered) = watch::channel(if waits { Order::Wait } else { Order::Serve });
+        let work = Self::work(sockets, &ports, Arc::clone(&pairs), ordered);
         // Like a worker, it cannot be started again: its sockets are gone with it.
         let thread = introd_liveness::spawn_once("relay-0", None, AtStandstill::EndProcess, work);
         let thread = thread.context("the relay's thread cannot be started")?;
@@ -72,21 +100,21 @@ impl Relay {
             "peers that cannot meet are relayed"
         );
         let (thread, is_stopped) = (Mutex::new(Some(thread)), AtomicBool::new(false));
-        Ok(Some(Self { ports, listeners: listeners.into(), pairs, is_stopped, stop, thread }))
+        Ok(Some(Self { ports, listeners: listeners.into(), pairs, is_stopped, orders, shared_sockets, thread }))
     }
 
     fn work(
         sockets: Vec<UdpSocket>,
         ports: &BoundPorts,
         pairs: Arc<Mutex<Pairs<LocalAddress>>>,
-        stopped: watch::Receiver<bool>,
+        orders: watch::Receiver<Order>,
     ) -> impl FnOnce(&Pulse) -> anyhow::Result<()> + Send + 'static {
         let places = ports.places();
         move |pulse: &Pulse| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let thread = RelayThread::new(sockets, places, pairs)?;
-                thread.run(stopped, pulse).await.context("a socket of the relay has failed")
+                thread.run(orders, pulse).await.context("a socket of the relay has failed")
             })
         }
     }
@@ -162,7 +190,7 @@ impl Relay {
     /// Ends the thread and closes the ports. No pair is made afterwards.
     pub fn stop(&self) {
         self.is_stopped.store(true, Ordering::Release);
-        let _ = self.stop.send(true);
+        let _ = self.orders.send(Order::End);
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }

@@ -8,7 +8,7 @@ use introd_relay::Families;
 use introd_udp::{BindError, BufferSizes, UdpSocket};
 use rtmfp::is_private;
 
-use super::Faces;
+use super::{Faces, OfferedPorts};
 
 /// How much the kernel buffers for one socket of the relay, in each direction: a burst of some hundred datagrams. There are many of these sockets.
 const BUFFERS: BufferSizes = BufferSizes { receive: 1 << 20, send: 1 << 20 };
@@ -41,7 +41,10 @@ impl BoundPort {
 
 /// The ports of the relay.
 #[derive(Debug)]
-pub(super) struct BoundPorts(Vec<BoundPort>);
+pub(super) struct BoundPorts {
+    ports: Vec<BoundPort>,
+    are_adopted: bool,
+}
 
 /// The sockets of each port, by their places: IPv4 and IPv6.
 pub(super) type Places = Vec<[Option<usize>; 2]>;
@@ -71,20 +74,55 @@ impl BoundPorts {
             }
             bound.push(families);
         }
-        Ok((Self(bound), sockets))
+        Ok((Self { ports: bound, are_adopted: false }, sockets))
+    }
+
+    /// The ports of another process's relay, in the place of those that would be bound; `None` if they are others.
+    pub(super) fn adopt(ports: &[Vec<Listen>], offered: OfferedPorts) -> Option<(Self, Vec<UdpSocket>)> {
+        if ports.len() != offered.len() {
+            return None;
+        }
+        let (mut bound, mut sockets) = (Vec::new(), Vec::new());
+        for (port, offered) in ports.iter().zip(offered) {
+            let mut families = BoundPort::default();
+            let mut wanted: Vec<&Listen> = port.iter().collect();
+            for socket in offered {
+                let local = socket.local_address();
+                let fits = |listen: &&Listen| {
+                    listen.local.ip() == local.ip() && [0, local.port()].contains(&listen.local.port())
+                };
+                let listen = wanted.swap_remove(wanted.iter().position(fits)?);
+                let its = Some(Bound { socket: sockets.len(), local, public: listen.public });
+                match local {
+                    SocketAddr::V4(_) => families.v4 = its,
+                    SocketAddr::V6(_) => families.v6 = its,
+                }
+                sockets.push(socket);
+            }
+            if !wanted.iter().all(|listen| listen.is_optional) {
+                return None;
+            }
+            bound.push(families);
+        }
+        Some((Self { ports: bound, are_adopted: true }, sockets))
+    }
+
+    /// Whether they are those of another process's relay.
+    pub(super) fn are_adopted(&self) -> bool {
+        self.are_adopted
     }
 
     pub(super) fn families(&self) -> Vec<Families> {
-        self.0.iter().map(|port| Families { v4: port.v4.is_some(), v6: port.v6.is_some() }).collect()
+        self.ports.iter().map(|port| Families { v4: port.v4.is_some(), v6: port.v6.is_some() }).collect()
     }
 
     pub(super) fn places(&self) -> Places {
-        self.0.iter().map(|port| [port.v4, port.v6].map(|bound| bound.map(|bound| bound.socket))).collect()
+        self.ports.iter().map(|port| [port.v4, port.v6].map(|bound| bound.map(|bound| bound.socket))).collect()
     }
 
     /// The addresses of all sockets, and those by which others reach them.
     pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        let bound = self.0.iter().flat_map(BoundPort::each);
+        let bound = self.ports.iter().flat_map(BoundPort::each);
         bound.flat_map(|bound| [Some(bound.local), bound.public].into_iter().flatten())
     }
 
@@ -92,7 +130,7 @@ impl BoundPorts {
     /// back into, or behind a NAT of the server's own machine, as in a container: it is told both.
     pub(super) fn faces(&self, port: u16, peer: IpAddr, here: Option<IpAddr>, public: Option<IpAddr>) -> Faces {
         let peer = peer.to_canonical();
-        let Some(bound) = self.0.get(usize::from(port)).and_then(|port| port.of_family(peer)) else {
+        let Some(bound) = self.ports.get(usize::from(port)).and_then(|port| port.of_family(peer)) else {
             return Faces::new();
         };
         let is_usable = |ip: &IpAddr| ip.is_ipv4() == peer.is_ipv4() && !ip.is_unspecified();
@@ -115,7 +153,7 @@ impl BoundPorts {
 /// The ports by their numbers: `19400-19431`, or `40001, 40007` where the system chose them.
 impl fmt::Display for BoundPorts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut ports: Vec<u16> = self.0.iter().flat_map(BoundPort::each).map(|bound| bound.local.port()).collect();
+        let mut ports: Vec<u16> = self.ports.iter().flat_map(BoundPort::each).map(|bound| bound.local.port()).collect();
         ports.sort_unstable();
         ports.dedup();
         for (place, run) in ports.chunk_by(|one, next| one + 1 == *next).enumerate() {
@@ -139,7 +177,8 @@ mod tests {
             local: local.parse().unwrap(),
             public: public.map(|public| public.parse().unwrap()),
         };
-        BoundPorts(vec![BoundPort { v4: v4.map(|local| bound(local, public)), v6: Some(bound("[::]:19400", None)) }])
+        let ports = vec![BoundPort { v4: v4.map(|local| bound(local, public)), v6: Some(bound("[::]:19400", None)) }];
+        BoundPorts { ports, are_adopted: false }
     }
 
     fn faces(ports: &BoundPorts, peer: &str, here: &str, public: Option<&str>) -> Vec<String> {
@@ -181,7 +220,7 @@ mod tests {
         let bound = |port| Bound { socket: 0, local: ([127, 0, 0, 1], port).into(), public: None };
         let shown = |ports: &[u16]| {
             let ports = ports.iter().map(|port| BoundPort { v4: Some(bound(*port)), v6: None });
-            BoundPorts(ports.collect()).to_string()
+            BoundPorts { ports: ports.collect(), are_adopted: false }.to_string()
         };
         assert_eq!(shown(&[19_402, 19_400, 19_401]), "19400-19402");
         assert_eq!(shown(&[9, 7, 6, 3]), "3, 6-7, 9");
@@ -198,6 +237,26 @@ mod tests {
         assert_eq!(ports.places(), [[Some(0), Some(1)], [Some(2), None]]);
         let bound: Vec<_> = ports.addresses().collect();
         assert_eq!(bound, sockets.iter().map(UdpSocket::local_address).collect::<Vec<_>>());
+        // Another process goes on with them, as long as it is configured in the same way.
+        let offered = || {
+            let shared = super::super::share(&ports.places(), &sockets).unwrap();
+            let adopt = |(_, descriptor)| UdpSocket::adopt(descriptor).unwrap();
+            shared.into_iter().map(|port| port.into_iter().map(adopt).collect()).collect::<OfferedPorts>()
+        };
+        let (adopted, _) = BoundPorts::adopt(&each, offered()).unwrap();
+        assert_eq!((adopted.families(), adopted.places()), (ports.families(), ports.places()));
+        assert_eq!(adopted.addresses().collect::<Vec<_>>(), bound);
+        assert!(adopted.are_adopted() && !ports.are_adopted());
+        let other = listen("127.0.0.2:0");
+        for others in [
+            vec![each[0].clone()],
+            vec![vec![listen("127.0.0.1:0")], each[1].clone()],
+            vec![each[0].clone(), vec![other]],
+        ] {
+            assert!(BoundPorts::adopt(&others, offered()).is_none(), "{others:?}");
+        }
+        let missing = vec![each[0].clone(), vec![listen("127.0.0.1:0"), listen("[::1]:0")]];
+        assert!(BoundPorts::adopt(&missing, offered()).is_none());
         let taken = Listen { local: bound[0], public: None, is_optional: false };
         let error = BoundPorts::bind(&[vec![taken]]).unwrap_err().to_string();
         assert!(error.contains("another program has this port"), "{error}");

@@ -12,6 +12,7 @@ use introd_udp::{AsyncUdpSocket, LocalAddress, RecvBatch, SendBatch, UdpSocket, 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::order::Order;
 use super::ports::Places;
 
 /// How many datagrams are received at once, and decided about while the table is locked.
@@ -53,24 +54,43 @@ impl RelayThread {
         Ok(Self { sockets, places, incoming: RecvBatch::new(RECEIVE_BATCH), pairs })
     }
 
-    /// Passes datagrams on until the server stops.
-    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>, pulse: &Pulse) -> io::Result<()> {
+    /// Does as it is told, until it is told to end.
+    pub(super) async fn run(mut self, mut orders: watch::Receiver<Order>, pulse: &Pulse) -> io::Result<()> {
+        let mut serves = false;
+        // What it was told before it began counts as well.
+        orders.mark_changed();
         loop {
             pulse.beat();
             let now = Instant::now();
-            let next = {
-                let mut pairs = self.pairs.lock();
-                pairs.handle_timeout(now);
-                pairs.next_timeout()
-            };
             let beat = now + BEAT;
-            let wake = next.map_or(beat, |next| next.min(beat));
+            let wake = if serves { self.handle_timeout(now).map_or(beat, |next| next.min(beat)) } else { beat };
             tokio::select! {
-                received = poll_fn(|context| self.poll_round(context)) => received?,
+                received = poll_fn(|context| self.poll_round(context)), if serves => received?,
                 () = sleep_until(Some(wake)) => (),
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                changed = orders.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    match &*orders.borrow_and_update() {
+                        Order::Serve => serves = true,
+                        Order::Wait => serves = false,
+                        Order::StandStill(stands) => {
+                            serves = false;
+                            // Who waits for that may have given up.
+                            let _ = stands.send(());
+                        }
+                        Order::End => return Ok(()),
+                    }
+                }
             }
         }
+    }
+
+    /// Ends the pairs whose time is over. Gives when that is to be done next.
+    fn handle_timeout(&self, now: Instant) -> Option<Instant> {
+        let mut pairs = self.pairs.lock();
+        pairs.handle_timeout(now);
+        pairs.next_timeout()
     }
 
     /// Receives a batch from each socket that has datagrams, and sends what is to be passed on of them.

@@ -92,17 +92,17 @@ impl Server {
         let wanted = if configured == 0 { settings.passed.workers().unwrap_or(processors) } else { configured };
         let wanted = sharing_ports(wanted.min(usize::from(MAX_PREFIXES)), configured > 1);
         let now = Instant::now();
-        let (is_heir, listening, identities, registry) = match offer {
+        let (listening, identities, offered) = match offer {
             None => {
                 let listening = listen(config, &settings.listen, &settings.passed, wanted)?;
-                (false, listening, ServerIdentities::new(config, now)?, None)
+                (listening, ServerIdentities::new(config, now)?, None)
             }
-            Some(Offer { listening, certificates, cookies, registry }) => {
+            Some(Offer { listening, certificates, cookies, services }) => {
                 let listening = as_configured(config, &settings.listen, listening)?;
-                (true, listening, ServerIdentities::taken_over(config, &certificates, cookies)?, registry)
+                (listening, ServerIdentities::taken_over(config, &certificates, cookies)?, Some(services))
             }
         };
-        let count = listening.len();
+        let (is_heir, count) = (offered.is_some(), listening.len());
         if count != wanted {
             tracing::warn!(
                 workers = count,
@@ -118,7 +118,7 @@ impl Server {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
         let mailboxes: Arc<[_]> = senders.into();
         let Shared { services, scripts, net_connections, http, config } =
-            Shared::start(settings, &mailboxes, &listeners, identities.peer_id, registry.as_ref())?;
+            Shared::start(settings, &mailboxes, &listeners, identities.peer_id, offered)?;
         // As many threads as processors: the scheduler shares them with the workers, and no handshake waits for a free core.
         let keying = Arc::new(KeyingPool::start(
             or_processors(config.server.keying_threads),
@@ -154,6 +154,7 @@ impl Server {
                 cookies: identities.cookies.clone(),
                 mailboxes: Arc::clone(&mailboxes),
                 applications: Arc::clone(&server.services.applications),
+                relay: server.services.relay.clone(),
                 registry: server.services.announcer.as_ref().map(|announcer| Arc::clone(announcer.registry())),
             });
         }

@@ -20,9 +20,10 @@ use crate::meetings::{Meetings, VerdictCounts};
 use crate::netconnections::NetConnectionService;
 use crate::network::{Listener, Network, Standing};
 use crate::registry::{ForScripts, Resolver, ResolverSettings};
-use crate::relay::Relay;
+use crate::relay::{Beginning, Relay};
 use crate::serve::{Announcer, Drain, Mail, MailSender, NatTests, Rates, Refusals, Services, Switchboard};
 use crate::stories::Stories;
+use crate::takeover::OfferedServices;
 
 /// What is shared, the scripts' host among it, and the configuration in force: applications whose plugins cannot be used are closed
 /// in it.
@@ -40,7 +41,7 @@ impl Shared {
         mailboxes: &Arc<[MailSender]>,
         listeners: &[Listener],
         near_id: PeerId,
-        handed_over: Option<&RegistryState>,
+        offered: Option<OfferedServices>,
     ) -> anyhow::Result<Self> {
         let count = mailboxes.len();
         let workers = u8::try_from(count).unwrap_or(u8::MAX);
@@ -49,6 +50,7 @@ impl Shared {
         // Plugins are loaded before any client can connect, because a plugin may be all that rejects unwanted clients.
         let plugins = Arc::new(Plugins::new(Arc::clone(&replies)));
         let config = with_plugins(&settings.config, &plugins).context("the server does not start")?;
+        let handed_over = offered.as_ref().and_then(|offered| offered.registry.as_ref());
         let shared_registry = shared_registry(settings, &config, &plugins, handed_over)?;
         let timeout = config.server.registry.lookup_timeout;
         let registry = shared_registry.clone().unwrap_or_else(|| Arc::new(InMemory::default()));
@@ -76,7 +78,9 @@ impl Shared {
         };
         let scripts = introd_lua::Host::start(scripts, Arc::new(commands), surroundings);
         let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);
-        let relay = Relay::start(&config, listeners)?.map(Arc::new);
+        let beginning =
+            Beginning { offered: offered.map(|offered| offered.relay), is_replaceable: settings.can_be_taken_over };
+        let relay = Relay::start(&config, listeners, beginning)?.map(Arc::new);
         let (wake_all, of_network) = (wake_all(mailboxes), relay.clone());
         let on_change = move |standing: &Standing| {
             wake_all();

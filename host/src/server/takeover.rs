@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::Server;
 use super::settings::ServerSettings;
 use crate::serve::{ConnectingRecord, HandedOver, Inherited};
-use crate::takeover::{Estate, Offer, ServerState};
+use crate::takeover::{Estate, Offer, RelayState, ServerState};
 
 /// How long a worker may take to go on with its sessions.
 const IMPORT: Duration = Duration::from_secs(30);
@@ -40,10 +40,6 @@ impl Server {
     /// # Errors
     /// As [`Self::start`], and if the settings do not fit the sockets.
     pub fn take_over(settings: &ServerSettings, offer: Offer) -> anyhow::Result<Heir> {
-        ensure!(
-            settings.config.relay().is_none(),
-            "a server whose configuration has a relay (RTMFP/Relay) cannot be taken over: restart it without --takeover"
-        );
         let (server, workers, done) = Self::begin(settings, Some(offer))?;
         Ok(Heir { workers, done, server })
     }
@@ -104,6 +100,11 @@ impl Heir {
         let near_addresses = self.server.services.network.standing().near_addresses.clone();
         let connecting = state.workers.iter().flat_map(|worker| &worker.connecting).map(ConnectingRecord::session);
         self.server.services.applications.take_over(state.instances, &connecting.collect(), &near_addresses);
+        if let (Some(relay), Some(RelayState { then, pairs })) = (&self.server.services.relay, state.relay) {
+            let found = pairs.len();
+            let pairs = relay.take_over(then, pairs);
+            tracing::info!(pairs, found, "the pairs of the relay are taken over");
+        }
         let mut workers = state.workers;
         workers.sort_by_key(|worker| worker.index);
         workers.dedup_by_key(|worker| worker.index);
@@ -128,6 +129,9 @@ impl Heir {
     pub fn serve(&mut self, registry: Option<RegistryState>) {
         if let Some(announcer) = &self.server.services.announcer {
             announcer.registry().took_over(registry.as_ref());
+        }
+        if let Some(relay) = &self.server.services.relay {
+            relay.serve();
         }
         for worker in self.workers.drain(..) {
             let _ = worker.go.send(());

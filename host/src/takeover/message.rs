@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 /// Every message of the new process begins with this, so that no other program is taken for one.
 pub(super) const GREETING: &str = "introd takeover";
 
-/// What this program can: 1, the state at once; 2, sessions in advance besides; 3, the registry's state besides. All have version 1 of the
+/// What this program can: 1, the state at once; 2, sessions in advance besides; 3, what the registry and the relay hand over besides. All have version 1 of the
 /// state.
 pub(super) const VERSIONS: RangeInclusive<u32> = 1..=3;
 /// The first version in which sessions are copied in advance.
 pub(super) const WITH_COPIES: u32 = 2;
-/// The first version in which the registry hands something over.
-pub(super) const WITH_REGISTRY: u32 = 3;
+/// The first version in which the registry and the relay hand something over.
+pub(super) const WITH_SERVICES: u32 = 3;
 /// All of it changes when the state does.
 const _: () = assert!(super::STATE_VERSION == 1, "state of another version is another version of the takeover");
 
@@ -45,6 +45,9 @@ pub(super) enum Message {
     Copied,
     /// From the old process, after its offer, and once more before the state: what its registry hands over.
     Registry(Option<RegistryRecord>),
+    /// From the old process, after the first [`Self::Registry`]: the addresses of the sockets of each of its relay's ports. Their descriptors
+    /// follow, in the same order.
+    Relay { ports: Vec<Vec<SocketAddr>> },
 }
 
 /// What the registry of the old process hands over.

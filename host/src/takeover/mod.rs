@@ -5,10 +5,10 @@
 //! | | new process (`predecessor.rs`) | process that serves (`successor.rs`) |
 //! |---|---|---|
 //! | 1 | connects; says which version it speaks | checks user and version |
-//! | 2 | | offers its sockets, its certificates, the key of its cookies and what its registry hands over; goes on serving |
+//! | 2 | | offers its sockets, its certificates, the key of its cookies, the ports of its relay and what its registry hands over; goes on serving |
 //! | 3 | starts everything but its workers, and says that it is ready | |
 //! | 4 | prepares the sessions | copies its sessions while it serves them, and then those that have changed meanwhile |
-//! | 5 | | its workers stand still, and give their state: what has changed since it was copied, and what has not |
+//! | 5 | | its workers and its relay stand still, and give their state: what has changed since it was copied, and what has not |
 //! | 6 | goes on with all of it, and says so | |
 //! | 7 | | gives the sessions away |
 //! | 8 | serves, and says so | ends; if the new process ends before that, its workers go on |
@@ -33,7 +33,7 @@ mod successor;
 mod tests;
 mod worker_mail;
 
-pub use predecessor::{Offer, Predecessor};
+pub use predecessor::{Offer, OfferedServices, Predecessor};
 pub use socket_path::default_path;
-pub use state::{STATE_VERSION, ServerState, StateReadError};
+pub use state::{RelayState, STATE_VERSION, ServerState, StateReadError};
 pub use successor::{Estate, Successors};

@@ -1,6 +1,7 @@
 //! The new process's side of a takeover.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -13,10 +14,11 @@ use introd_udp::UdpSocket;
 use rtmfp::crypto::CookieJar;
 
 use super::channel::{Channel, ChannelError};
-use super::message::{GREETING, ListenerRecord, Message, OfferRecord, VERSIONS, WITH_REGISTRY};
+use super::message::{GREETING, ListenerRecord, Message, OfferRecord, VERSIONS, WITH_SERVICES};
 use super::state::ServerState;
 use super::{monotonic, successor};
 use crate::network::Listener;
+use crate::relay::OfferedPorts;
 use crate::serve::Listening;
 
 /// How long the old process may take for an answer before its workers stand still.
@@ -37,8 +39,17 @@ pub struct Offer {
     pub certificates: Vec<Vec<u8>>,
     /// What recognises the cookies that it has given out.
     pub cookies: CookieJar,
+    /// What its services share.
+    pub services: OfferedServices,
+}
+
+/// What the services of the old process share before its sessions. A program of an older version shares nothing.
+#[derive(Default)]
+pub struct OfferedServices {
     /// What its registry hands over.
     pub registry: Option<RegistryState>,
+    /// The ports of its relay: none, if it has no relay.
+    pub relay: OfferedPorts,
 }
 
 impl Predecessor {
@@ -78,15 +89,9 @@ impl Predecessor {
         let listening =
             listening(&listeners, descriptors).context("the sockets of the server that runs cannot be used")?;
         let cookies = CookieJar::take_over(monotonic::read(at), &cookies)?;
-        let registry = if version >= WITH_REGISTRY {
-            match channel.receive(Some(ANSWER))? {
-                Message::Registry(record) => record.map(RegistryState::from),
-                other => return Err(unexpected(other)),
-            }
-        } else {
-            None
-        };
-        Ok(Some((Self { channel, program, process }, Offer { listening, certificates, cookies, registry })))
+        let services =
+            if version >= WITH_SERVICES { offered_services(&mut channel)? } else { OfferedServices::default() };
+        Ok(Some((Self { channel, program, process }, Offer { listening, certificates, cookies, services })))
     }
 
     /// The version of the program that serves, and its process id.
@@ -137,6 +142,28 @@ impl Predecessor {
         }
         Ok(sessions)
     }
+}
+
+/// What the services of the old process share.
+fn offered_services(channel: &mut Channel) -> anyhow::Result<OfferedServices> {
+    let registry = match channel.receive(Some(ANSWER))? {
+        Message::Registry(record) => record.map(RegistryState::from),
+        other => return Err(unexpected(other)),
+    };
+    let ports = match channel.receive(Some(ANSWER))? {
+        Message::Relay { ports } => ports,
+        other => return Err(unexpected(other)),
+    };
+    let count = ports.iter().map(Vec::len).sum();
+    let mut descriptors = channel.receive_descriptors(count, ANSWER)?.into_iter();
+    let mut adopt = |local: &SocketAddr| {
+        let socket = UdpSocket::adopt(descriptors.next().context("there are too few sockets of the relay")?)?;
+        ensure!(socket.local_address() == *local, "{} instead of {local}", socket.local_address());
+        Ok(socket)
+    };
+    let relay = ports.iter().map(|port| port.iter().map(&mut adopt).collect()).collect::<anyhow::Result<_>>();
+    let relay = relay.context("the sockets of the relay of the server that runs cannot be used")?;
+    Ok(OfferedServices { registry, relay })
 }
 
 fn unexpected(message: Message) -> anyhow::Error {

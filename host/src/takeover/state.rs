@@ -13,12 +13,14 @@
 //! kind and another version is an error: the takeover is refused.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::monotonic;
 use crate::apps::{InstanceRecord, OpenCallRecord, UnacceptedRecord};
+use crate::relay::PairRecords;
 use crate::serve::{ConnectingRecord, HandedOver, WorkerState};
 
 /// The version of a worker's state: that of the engine's records, and of the server's own in `host/src/serve/handover.rs` and
@@ -43,6 +45,8 @@ const OPEN_CALLS: u8 = 5;
 /// The kind of the section that has the clients of instances with a script that are not accepted. Programs that do not know it leave it out:
 /// their scripts are not told when these clients are gone.
 const UNACCEPTED: u8 = 6;
+/// The kind of the section that has the pairs of the relay. Programs that do not know it have their relays begin anew.
+const RELAY: u8 = 7;
 
 /// The state of a server.
 pub struct ServerState {
@@ -52,6 +56,16 @@ pub struct ServerState {
     pub instances: Vec<InstanceRecord>,
     /// What clients wait for that their scripts have not answered.
     pub open_calls: Vec<OpenCallRecord>,
+    /// That of the relay, if there is one.
+    pub relay: Option<RelayState>,
+}
+
+/// The state of a relay.
+pub struct RelayState {
+    /// When it was written.
+    pub then: Instant,
+    /// The pairs as they were then.
+    pub pairs: PairRecords,
 }
 
 /// Why a state is not read.
@@ -104,6 +118,9 @@ impl ServerState {
         if !self.open_calls.is_empty() {
             section(&mut out, OPEN_CALLS, STATE_VERSION, &self.open_calls)?;
         }
+        if let Some(RelayState { then, pairs }) = &self.relay {
+            section(&mut out, RELAY, STATE_VERSION, &(monotonic::write(*then), pairs))?;
+        }
         let unaccepted = UnacceptedRecord::all(&self.instances);
         if !unaccepted.is_empty() {
             section(&mut out, UNACCEPTED, STATE_VERSION, &unaccepted)?;
@@ -118,7 +135,7 @@ impl ServerState {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateReadError> {
         let mut rest = bytes.strip_prefix(MAGIC).ok_or(StateReadError::NoState)?;
         let (mut workers, mut instances) = (Vec::<HandedOver>::new(), Vec::<InstanceRecord>::new());
-        let (mut open_calls, mut unaccepted) = (Vec::new(), Vec::new());
+        let (mut open_calls, mut unaccepted, mut relay) = (Vec::new(), Vec::new(), None);
         while !rest.is_empty() {
             let (kind, version, body) = take_section(&mut rest)?;
             match kind {
@@ -136,6 +153,10 @@ impl ServerState {
                 }
                 OPEN_CALLS => open_calls.extend(content::<Vec<OpenCallRecord>>(version, STATE_VERSION, body)?),
                 INSTANCES => instances.extend(content::<Vec<InstanceRecord>>(version, STATE_VERSION, body)?),
+                RELAY => {
+                    let (then, pairs): (i64, PairRecords) = content(version, STATE_VERSION, body)?;
+                    relay = Some(RelayState { then: monotonic::read(then), pairs });
+                }
                 UNACCEPTED => unaccepted.extend(content::<Vec<UnacceptedRecord>>(version, STATE_VERSION, body)?),
                 _ => {
                     let bytes = body.len();
@@ -152,7 +173,7 @@ impl ServerState {
         // Scripts of the old process may not have looked yet at the end of clients that no worker has any more.
         let there: HashSet<u32> = workers.iter().flat_map(HandedOver::clients).collect();
         instances.iter_mut().for_each(|instance| instance.keep(&there));
-        Ok(Self { workers, instances, open_calls })
+        Ok(Self { workers, instances, open_calls, relay })
     }
 }
 
@@ -205,7 +226,9 @@ mod tests {
     use super::*;
 
     fn empty() -> Vec<u8> {
-        ServerState { workers: Vec::new(), instances: Vec::new(), open_calls: Vec::new() }.to_bytes().unwrap()
+        ServerState { workers: Vec::new(), instances: Vec::new(), open_calls: Vec::new(), relay: None }
+            .to_bytes()
+            .unwrap()
     }
 
     fn with_section(kind: u8, version: u32) -> Vec<u8> {

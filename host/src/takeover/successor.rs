@@ -18,13 +18,14 @@ use tokio::sync::oneshot;
 
 use super::channel::{Channel, ChannelError};
 use super::message::{
-    GREETING, ListenerRecord, Message, OfferRecord, RegistryRecord, VERSIONS, WITH_COPIES, WITH_REGISTRY,
+    GREETING, ListenerRecord, Message, OfferRecord, RegistryRecord, VERSIONS, WITH_COPIES, WITH_SERVICES,
 };
-use super::state::ServerState;
+use super::state::{RelayState, ServerState};
 use super::worker_mail::{answer, tell};
 use super::{copying, monotonic};
 use crate::apps::Applications;
 use crate::network::Listener;
+use crate::relay::Relay;
 use crate::serve::{Copies, Fate, HandOver, HandedOver, Mail, MailSender};
 
 /// How long the workers stand still at most: after that they go on, whatever the new process does.
@@ -48,6 +49,8 @@ pub struct Estate {
     pub mailboxes: Arc<[MailSender]>,
     /// Its applications.
     pub applications: Arc<Applications>,
+    /// Its relay, if it has one.
+    pub relay: Option<Arc<Relay>>,
     /// The registry that it shares with other servers, if there is one.
     pub registry: Option<Arc<dyn Registry>>,
 }
@@ -187,13 +190,16 @@ pub(super) fn serve(stream: UnixStream, estate: &Estate, pulse: &Pulse) -> Resul
     tracing::info!(%program, "a new process prepares to take over");
     offer(&mut channel, estate)?;
     let hand_registry_over = |channel: &mut Channel, within| {
-        if version < WITH_REGISTRY {
+        if version < WITH_SERVICES {
             return Ok(());
         }
         let state = estate.registry.as_ref().and_then(|registry| registry.hand_over());
         channel.send(&Message::Registry(state.map(RegistryRecord::from)), within)
     };
     hand_registry_over(&mut channel, ANSWER)?;
+    if version >= WITH_SERVICES {
+        offer_relay(&mut channel, estate)?;
+    }
     match channel.receive(Some(START))? {
         Message::Ready => (),
         other => return Err(ChannelError::Unreadable(format!("{other:?} instead of Ready"))),
@@ -246,9 +252,18 @@ fn offer(channel: &mut Channel, estate: &Estate) -> Result<(), ChannelError> {
     channel.send_descriptors(&sockets, ANSWER)
 }
 
-/// The workers, while they stand still. When this is dropped, they go on.
+fn offer_relay(channel: &mut Channel, estate: &Estate) -> Result<(), ChannelError> {
+    let sockets = estate.relay.as_ref().map_or(&[][..], |relay| relay.shared_sockets());
+    let ports = sockets.iter().map(|port| port.iter().map(|(local, _)| *local).collect()).collect();
+    channel.send(&Message::Relay { ports }, ANSWER)?;
+    let sockets: Vec<_> = sockets.iter().flatten().map(|(_, socket)| socket.as_fd()).collect();
+    channel.send_descriptors(&sockets, ANSWER)
+}
+
+/// The workers and the relay, while they stand still. When this is dropped, they go on.
 struct Standstill {
     until: Instant,
+    relay: Option<Arc<Relay>>,
     states: mpsc::Receiver<HandedOver>,
     fates: Vec<oneshot::Sender<Fate>>,
     pulse: Pulse,
@@ -258,12 +273,17 @@ impl Standstill {
     /// `copies`: for each worker what was copied of its sessions, if anything was.
     fn begin(estate: &Estate, copies: Vec<Copies>, now: Instant, pulse: &Pulse) -> Result<Self, ChannelError> {
         let (state, states) = mpsc::channel();
-        let mut standstill = Self { until: now + STANDSTILL, states, fates: Vec::new(), pulse: pulse.clone() };
+        let (until, relay) = (now + STANDSTILL, estate.relay.clone());
+        let mut standstill = Self { until, relay, states, fates: Vec::new(), pulse: pulse.clone() };
         let mut copies = copies.into_iter();
         for mailbox in &*estate.mailboxes {
             let (order, fate) = HandOver::new(copies.next(), state.clone());
             tell(mailbox, Mail::HandOver(Box::new(order)), standstill.until, pulse)?;
             standstill.fates.push(fate);
+        }
+        // After the workers, which make pairs.
+        if standstill.relay.as_ref().is_some_and(|relay| !relay.stand_still()) {
+            return Err(ChannelError::Busy);
         }
         Ok(standstill)
     }
@@ -281,14 +301,27 @@ impl Standstill {
         }
         workers.sort_by_key(|worker| worker.index);
         let (instances, open_calls) = applications.hand_over();
-        let state = ServerState { workers, instances, open_calls };
+        let relay = self.relay.as_ref().map(|relay| {
+            let then = Instant::now();
+            RelayState { then, pairs: relay.hand_over(then) }
+        });
+        let state = ServerState { workers, instances, open_calls, relay };
         state.to_bytes().map_err(|error| ChannelError::Unreadable(error.to_string()))
     }
 
     /// They end, and tell nobody.
-    fn end(self) {
-        for fate in self.fates {
+    fn end(mut self) {
+        self.relay = None;
+        for fate in std::mem::take(&mut self.fates) {
             let _ = fate.send(Fate::End);
+        }
+    }
+}
+
+impl Drop for Standstill {
+    fn drop(&mut self) {
+        if let Some(relay) = &self.relay {
+            relay.serve();
         }
     }
 }

@@ -11,7 +11,7 @@ use rand_core::SeedableRng;
 use rtmfp::crypto::CookieJar;
 
 use super::channel::{Channel, ChannelError};
-use super::message::{GREETING, Message, VERSIONS, WITH_REGISTRY};
+use super::message::{GREETING, Message, VERSIONS, WITH_SERVICES};
 use super::state::ServerState;
 use super::successor::{Estate, serve};
 use crate::serve::{Copied, Fate, HandedOver, Mail, WorkerState, mailbox, testing};
@@ -45,7 +45,18 @@ fn server() -> (Estate, mpsc::Receiver<Option<Fate>>) {
     let cookies = CookieJar::new(Instant::now(), &mut ChaCha20Rng::seed_from_u64(1));
     let applications = Arc::clone(&testing::services(&Config::built_in(), None, None).applications);
     let (sockets, certificates) = (vec![Vec::new()], Vec::new());
-    (Estate { sockets, certificates, cookies, mailboxes: Arc::from([sender]), applications, registry: None }, fates)
+    (
+        Estate {
+            sockets,
+            certificates,
+            cookies,
+            mailboxes: Arc::from([sender]),
+            applications,
+            relay: None,
+            registry: None,
+        },
+        fates,
+    )
 }
 
 /// A new process that ends after so many steps.
@@ -64,8 +75,9 @@ fn newcomer(channel: &mut Channel, version: u32, steps: usize) -> Result<(), Cha
         return Ok(());
     }
     assert!(matches!(channel.receive(Some(SOON))?, Message::Offer(_)));
-    if version >= WITH_REGISTRY {
+    if version >= WITH_SERVICES {
         assert!(matches!(channel.receive(Some(SOON))?, Message::Registry(None)));
+        assert!(matches!(channel.receive(Some(SOON))?, Message::Relay { ports } if ports.is_empty()));
     }
     channel.send(&Message::Ready, SOON)?;
     loop {
@@ -75,7 +87,7 @@ fn newcomer(channel: &mut Channel, version: u32, steps: usize) -> Result<(), Cha
         match channel.receive(Some(SOON))? {
             Message::Copies { length } => drop(channel.receive_bytes(length, SOON)?),
             Message::Copied => channel.send(&Message::Copied, SOON)?,
-            Message::Registry(None) => assert!(version >= WITH_REGISTRY),
+            Message::Registry(None) => assert!(version >= WITH_SERVICES),
             Message::State { length } => {
                 let state = ServerState::from_bytes(&channel.receive_bytes(length, SOON)?);
                 assert_eq!(state.unwrap().workers.len(), 1);

@@ -156,7 +156,7 @@ impl<L: Copy> Pairs<L> {
     }
 
     /// The ports at which a client has pairs, besides these.
-    fn ports_of(&self, client: Client, replaced: &[Place]) -> SmallVec<[u16; 16]> {
+    pub(super) fn ports_of(&self, client: Client, replaced: &[Place]) -> SmallVec<[u16; 16]> {
         let places = self.of_client.get(&client).into_iter().flatten().filter(|place| !replaced.contains(place));
         let pairs = places.filter_map(|place| self.pair(*place));
         let seats = pairs.flat_map(|pair| pair.seats.iter().filter(move |seat| seat.party.client == client));

@@ -17,7 +17,7 @@ use crate::introducer::{Counters, Directory};
 use crate::meetings::{Meetings, VerdictCounts};
 use crate::network::{Network, Standing};
 use crate::registry::{Resolver, ResolverSettings};
-use crate::relay::Relay;
+use crate::relay::{Beginning, Relay};
 use crate::serve::announcer::Announcer;
 use crate::serve::drain::Drain;
 use crate::serve::mail::Mail;
@@ -78,7 +78,7 @@ pub(super) fn services_that_wake(
         applications: Arc::new(Applications::new(config.clone(), actors, plugins)),
         near_id: PeerId([0; 32]),
         network: Arc::new(Network::at(Standing::at(own))),
-        relay: Relay::start(config, &[]).unwrap().map(Arc::new),
+        relay: Relay::start(config, &[], Beginning::default()).unwrap().map(Arc::new),
         announcer: shared.map(Announcer::new),
         resolver: Resolver::start(registry, settings, Arc::clone(&replies)).unwrap(),
         replies,

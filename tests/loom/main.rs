@@ -86,13 +86,13 @@ fn no_verdict_is_lost_and_the_reader_is_woken() {
                 })
             })
             .collect();
-        let mut taken = queue.take();
+        let mut taken = queue.take(Vec::new());
         for writer in writers {
             writer.join().unwrap();
         }
         // What the reader has not seen by now, it is woken for.
         if bell.0.load(Ordering::Acquire) {
-            taken.extend(queue.take());
+            taken.extend(queue.take(Vec::new()));
         }
         taken.sort_unstable();
         assert_eq!(taken, [0, 1]);
@@ -107,10 +107,10 @@ fn a_verdict_pushed_before_a_take_is_seen_by_it() {
             let queue = Arc::clone(&queue);
             thread::spawn(move || queue.push(1))
         };
-        let early = queue.take();
+        let early = queue.take(Vec::new());
         assert!(writer.join().unwrap());
-        let late = queue.take();
+        let late = queue.take(Vec::new());
         assert_eq!(early.len() + late.len(), 1);
-        assert_eq!(queue.take(), []);
+        assert_eq!(queue.take(Vec::new()), []);
     });
 }

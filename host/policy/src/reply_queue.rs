@@ -30,13 +30,15 @@ impl<T> ReplyQueue<T> {
         self.is_filled.load(Ordering::Acquire)
     }
 
-    /// Takes all replies out.
-    pub(crate) fn take(&self) -> Vec<T> {
+    /// Takes all replies out. `empty` is used for the next ones: a reader that brings the memory of those that it took before spares the
+    /// writers from allocating.
+    pub(crate) fn take(&self, empty: Vec<T>) -> Vec<T> {
+        debug_assert!(empty.is_empty());
         if !self.is_filled() {
-            return Vec::new();
+            return empty;
         }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_filled.store(false, Ordering::Relaxed);
-        std::mem::take(&mut *queue)
+        std::mem::replace(&mut *queue, empty)
     }
 }

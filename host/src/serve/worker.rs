@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use introd_liveness::Pulse;
 use introd_policy::decision::PendingRequests;
-use introd_policy::{Reply, ToWake};
+use introd_policy::{Reply, RequestId, ToWake};
 use introd_udp::{Alarm, Ports};
 use rtmfp::{Endpoint, Event, KeyingJob, RevealedKeys, SessionId};
 use tokio::sync::{mpsc, watch};
@@ -33,6 +33,8 @@ use crate::record::{EndPlace, Recorder, SessionRecord};
 
 /// The number of messages taken from the mailbox at a time, so that a flood of them does not starve the sockets.
 const MAIL_BATCH: usize = 256;
+/// For how many replies the worker keeps memory.
+const MAX_REPLIES_KEPT: usize = 1024;
 
 /// The parts of a worker.
 pub struct WorkerParts {
@@ -73,6 +75,8 @@ pub struct Worker {
     pub(super) clients: Clients,
     lookups: Lookups,
     pub(super) pending: PendingRequests<PendingRequest>,
+    /// An empty vector with memory for the next replies.
+    no_replies: Vec<(RequestId, Reply)>,
     to_wake: ToWake,
     drain: watch::Receiver<Option<Arc<DrainOrder>>>,
     /// Changes when others reach the server at other addresses.
@@ -123,6 +127,7 @@ impl Worker {
             clients: Clients::new(&info, Instant::now()),
             lookups: Lookups::default(),
             pending: PendingRequests::new(index),
+            no_replies: Vec::new(),
             to_wake: ToWake::default(),
             drain,
             network,
@@ -406,11 +411,12 @@ impl Worker {
 
     /// Takes the replies that have come, and continues the pending requests whose deadlines have passed.
     fn take_replies(&mut self, now: Instant) {
-        let replies = self.info.services.replies.take(self.info.index);
+        let mut replies = self.info.services.replies.exchange(self.info.index, std::mem::take(&mut self.no_replies));
         if replies.is_empty() && self.pending.is_empty() {
+            self.no_replies = replies;
             return;
         }
-        for (request, reply) in replies {
+        for (request, reply) in replies.drain(..) {
             // A request whose deadline has passed, or whose client is gone, is not pending any more.
             let Some(pending) = self.pending.take(request) else { continue };
             pending.count_latency(now, &self.info.services.latencies);
@@ -425,6 +431,9 @@ impl Worker {
                 // The registry is not asked about connects.
                 (PendingRequest::Connect { .. }, Reply::Resolved(_)) => (),
             }
+        }
+        if replies.capacity() <= MAX_REPLIES_KEPT {
+            self.no_replies = replies;
         }
         while let Some((request, pending)) = self.pending.take_late(now) {
             pending.count_latency(now, &self.info.services.latencies);

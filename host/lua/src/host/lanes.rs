@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use slab::Slab;
 
 use crate::instance::item::{InboxItem, waits_for_start};
+use crate::instance::number_hasher::NumberHashing;
 use introd_policy::message::{AppEvent, ClientId};
 use introd_policy::net_connection::ConnectionEvent;
 
@@ -29,7 +30,7 @@ pub(super) const MAX_SPARE: usize = 16;
 #[derive(Default)]
 pub(super) struct Lanes {
     lanes: Slab<Lane>,
-    by_source: HashMap<Source, usize>,
+    by_source: HashMap<Source, usize, NumberHashing>,
     /// The lanes with events, in the order of their turns.
     turns: VecDeque<usize>,
     spare: Vec<VecDeque<InboxItem>>,

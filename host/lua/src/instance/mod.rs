@@ -8,6 +8,7 @@ pub(crate) mod error_log;
 pub(crate) mod item;
 pub(crate) mod journal;
 pub(crate) mod ledger;
+pub(crate) mod number_hasher;
 pub(crate) mod open_requests;
 pub(crate) mod outbox;
 pub(crate) mod published_members;

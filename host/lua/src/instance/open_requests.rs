@@ -6,7 +6,6 @@
 //! ([`introd_policy::decision::PendingRequests`]).
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use introd_flash::amf::Value;
@@ -17,6 +16,7 @@ use introd_policy::{OpenCall, RequestId, Verdict};
 use rtmfp::PeerId;
 
 use super::item::InboxItem;
+use super::number_hasher::NumberHashing;
 
 /// How many requests may be open at a time.
 pub(crate) const MAX_OPEN: usize = 65_536;
@@ -114,7 +114,7 @@ pub(crate) struct OpenRequests {
 
 #[derive(Default)]
 struct Table {
-    open: HashMap<u64, Open, BuildHasherDefault<NumberHasher>>,
+    open: HashMap<u64, Open, NumberHashing>,
     /// How many requests have arrived so far.
     arrived: u64,
 }
@@ -125,28 +125,6 @@ struct Open {
     request: OpenRequest,
     /// Whether the script has been told of it.
     is_begun: bool,
-}
-
-/// Hashes numbers of requests. The server makes them, so that no client can choose them to collide.
-#[derive(Default)]
-struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // The table looks at the highest and at the lowest bits.
-        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ mixed >> 32;
-    }
 }
 
 /// Sets the numbers of calls and publications apart from those of connects and lookups, whose highest byte is a worker's number.

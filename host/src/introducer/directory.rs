@@ -100,6 +100,12 @@ impl Directory {
         Some(entry.peer(tables.rivals(hash, id).is_some_and(|rivals| rivals.is_silent(entry.owner))))
     }
 
+    /// The number of the application instance that a connected peer is in.
+    pub fn instance_of(&self, id: &PeerId) -> Option<u16> {
+        let hash = self.hash(id);
+        self.read(hash).entries.find(hash, |entry| entry.id == *id).map(|entry| entry.instance)
+    }
+
     /// Enters a peer whose connect has been accepted. `is_proven` says whether it has proven its id; that is so for all sessions with the
     /// same id or for none.
     pub fn connect(

@@ -47,6 +47,11 @@ pub trait LookupContext {
     /// Whether the application of a peer has a say.
     fn guard(&self, peer: &Peer) -> Guard<Self::Application>;
 
+    /// The number of the application instance that [`Self::peer`] would tell, without the rest.
+    fn instance_of(&self, id: &PeerId) -> Option<u16> {
+        self.peer(id).map(|peer| peer.instance)
+    }
+
     /// Whether the application of a peer has a say. This is [`Self::guard`] at the cost of one read of memory.
     fn is_guarded(&self, peer: &Peer) -> bool;
 

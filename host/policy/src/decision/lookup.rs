@@ -242,7 +242,12 @@ impl<A: DecidingApplication> LookupDecision<A> {
     }
 
     fn is_of_application(&self, target: &Peer) -> bool {
-        self.application.instance().is_some_and(|instance| instance.0 == target.instance)
+        self.is_instance(target.instance)
+    }
+
+    /// Whether the application that is asked now is the instance of that number.
+    fn is_instance(&self, number: u16) -> bool {
+        self.application.instance().is_some_and(|instance| instance.0 == number)
     }
 
     /// Executes an offer of the application that was asked so far. Before that, the target's application is asked if it is another one
@@ -333,8 +338,16 @@ impl<A: DecidingApplication> LookupDecision<A> {
 
     /// Handles a redirect to addresses that a policy names.
     fn redirected(&mut self, addresses: Addresses, context: &impl LookupContext<Application = A>) -> LookupStep {
-        let Some(target) = self.target(context) else { return self.end(LookupAction::Redirect(addresses)) };
         let is_server_introducing = matches!(self.stage, Stage::Script { is_server_introducing: true });
+        // Most redirects are by the target's own application, which nobody else has to agree with: then the rest of the entry is of no use.
+        if self.consent.is_none()
+            && !is_server_introducing
+            && let Some(instance) = self.lookup.target.and_then(|target| context.instance_of(&target))
+            && self.is_instance(instance)
+        {
+            return self.end(LookupAction::Redirect(addresses));
+        }
+        let Some(target) = self.target(context) else { return self.end(LookupAction::Redirect(addresses)) };
         let is_own = self.is_of_application(&target);
         match self.consent.take() {
             // Another instance must agree now.
@@ -342,8 +355,6 @@ impl<A: DecidingApplication> LookupDecision<A> {
             Some(consent) if is_server_introducing => self.carry_out(target, consent.offer),
             Some(_) => self.end(LookupAction::Redirect(addresses)),
             None if is_own && is_server_introducing => self.introduce(target),
-            // What a proposal would end in, without a copy of the addresses.
-            None if is_own => self.end(LookupAction::Redirect(addresses)),
             None => self.propose(target, Offer::Redirect(Arc::from(addresses.as_slice())), context),
         }
     }

@@ -34,6 +34,7 @@ fn a_peer_comes_and_goes() {
         is_silent: false,
     };
     assert_eq!(directory.lookup(&peer), Some(expected.clone()));
+    assert_eq!((directory.instance_of(&peer), directory.instance_of(&id(2))), (Some(expected.instance), None));
     assert_eq!(directory.lookup(&id(2)), None);
 
     assert!(directory.set_observed(&peer, one, address("[2001:db8::1]:6")));

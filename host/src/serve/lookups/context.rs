@@ -23,6 +23,10 @@ impl LookupContext for Context<'_> {
         self.services.directory.lookup(id)
     }
 
+    fn instance_of(&self, id: &PeerId) -> Option<u16> {
+        self.services.directory.instance_of(id)
+    }
+
     fn guard(&self, peer: &Peer) -> Guard<AskedApplication> {
         if !self.is_guarded(peer) {
             return Guard::Open;

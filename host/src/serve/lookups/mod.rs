@@ -15,6 +15,7 @@ use introd_policy::decision::{LookupDecision, LookupInput, LookupStep};
 use introd_policy::message::{AppEvent, ClientId, PeerLookup};
 use introd_policy::{InstanceId, Peer, Reply, RequestId, Verdict};
 use rtmfp::{Lookup, PeerId};
+use smallvec::SmallVec;
 
 use super::asked::AskedApplication;
 use super::clients::Clients;
@@ -242,7 +243,8 @@ fn ask_script(turn: &mut Turn<'_>, decision: &Decision, request: Option<RequestI
         request,
         target: lookup.target,
         initiator: lookup.initiator,
-        tag: lookup.tag.clone(),
+        // To clone it would copy byte by byte.
+        tag: SmallVec::from_slice(&lookup.tag),
         attempt: decision.attempt(),
         interface: lookup.interface,
         asker: asker.map(|session| ClientId { worker: turn.info.index, session }),

@@ -3,11 +3,10 @@ local native, methods = ...
 
 local max, now, pcall, rep, select, type = math.max, now, pcall, string.rep, select, type
 local error, setTimeout, tointeger = error, setTimeout, math.tointeger
-local key = native.key
 
 -- The host's part of a client's object.
 local function record(client, method)
-    local found = type(client) == "table" and client[key]
+    local found = type(client) == "table" and client.__record
     if not found then error(method .. " is a method of a client, called with a colon: client:" .. method .. "(...)", 3) end
     return found
 end

@@ -84,7 +84,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 }
 
 /// The properties that a client's object keeps until the host says that they have changed.
-const KEPT: &[&str] = &["farID", "farId", "farAddress", "ip", "nearAddress", "protocol", "id"];
+const KEPT: &[&str] = &["farID", "farId", "farAddress", "reportedAddresses", "ip", "nearAddress", "protocol", "id"];
 
 /// A property of a client.
 fn property(lua: &Lua, state: &Rc<ApiState>, member: &Rc<RosterMember>, name: &str) -> Result<Value> {
@@ -139,7 +139,7 @@ pub(crate) fn this(state: &ApiState, value: Option<Value>, method: &str) -> Resu
 /// The client that a value is, if it is one.
 pub(crate) fn member(state: &ApiState, value: Option<&Value>) -> Option<Rc<RosterMember>> {
     let Some(Value::Table(object)) = value else { return None };
-    let record: Table = object.raw_get(&state.objects.key).ok()?;
+    let record: Table = object.raw_get(&state.objects.record).ok()?;
     let handle: AnyUserData = record.raw_get(&state.objects.key).ok()?;
     handle.borrow::<Client>().ok().map(|client| Rc::clone(&client.member))
 }
@@ -169,14 +169,12 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
     let properties = lua.create_table()?;
     for name in PROPERTIES {
         let kind = match *name {
-            "reportedAddresses" => "list",
             name if KEPT.contains(&name) => "kept",
             _ => "made",
         };
         properties.raw_set(*name, kind)?;
     }
     native.raw_set("properties", properties)?;
-    native.raw_set("lists", lua.create_table_from([("reportedAddresses", &state.objects.reported)])?)?;
     native.raw_set("settable", lua.create_table_from(SETTABLE.iter().copied())?)?;
     let shared = Rc::clone(state);
     native.raw_set(

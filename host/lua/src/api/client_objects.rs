@@ -30,14 +30,14 @@ pub(super) fn client_of(number: i64) -> Option<ClientId> {
 
 /// The objects of one VM.
 pub(crate) struct ClientObjects {
-    /// What the host has in a client's object stands under this key, which scripts do not have.
+    /// The name of the field of a client's object that has the client's record.
+    pub(super) record: LuaString,
+    /// What leads to the client stands in the record under this key, which scripts do not have.
     pub(crate) key: Table,
-    /// A client's record has its reported addresses under this key, which scripts do not have.
-    pub(super) reported: Table,
     /// Clients by peer id, for the prelude: those that the script has looked for once.
     pub(crate) found: Table,
-    /// The keys of `found`, and the clients.
-    found_ids: RefCell<HashMap<PeerId, (LuaString, Rc<RosterMember>)>>,
+    /// The same for the host.
+    found_ids: RefCell<HashMap<PeerId, Found>>,
     /// The prelude's function that makes a client's object.
     make_client: OnceCell<Function>,
     /// The clients that the script has met.
@@ -45,11 +45,26 @@ pub(crate) struct ClientObjects {
     memberships: RefCell<HashMap<(ClientId, u64), AnyUserData>>,
 }
 
+/// A client that the script has looked for, its object, and its peer id as the script writes it.
+struct Found {
+    id: LuaString,
+    object: Table,
+    member: Rc<RosterMember>,
+}
+
+/// The target of a lookup, as the prelude is told of it.
+pub(super) enum Target {
+    /// The script has looked for it before: its object has the peer id.
+    Found(Table, Rc<RosterMember>),
+    /// The peer id, and the client, if it is connected.
+    Named(LuaString, Option<Rc<RosterMember>>),
+}
+
 impl ClientObjects {
     pub(super) fn new(lua: &Lua) -> Result<Self> {
         Ok(Self {
+            record: lua.create_string("__record")?,
             key: lua.create_table()?,
-            reported: lua.create_table()?,
             found: lua.create_table()?,
             found_ids: RefCell::default(),
             make_client: OnceCell::new(),
@@ -73,8 +88,7 @@ impl ClientObjects {
             .make_client
             .get()
             .ok_or_else(|| mlua::Error::runtime("clients are not available while the script is being loaded"))?;
-        let object: Table =
-            make.call((lua.create_userdata(Client { member: Rc::clone(member) })?, number_of(member.id)))?;
+        let object: Table = make.call(lua.create_userdata(Client { member: Rc::clone(member) })?)?;
         if member.phase.get() != Phase::Gone {
             self.clients.borrow_mut().insert(member.id, object.clone());
         }
@@ -92,31 +106,28 @@ impl ClientObjects {
         let object = self.of(lua, member)?;
         let id = lua.create_string(peer.to_string())?;
         self.found.raw_set(&id, &object)?;
-        self.found_ids.borrow_mut().insert(peer, (id, Rc::clone(member)));
+        object.raw_get::<Table>(&self.record)?.raw_set("farID", &id)?;
+        let found = Found { id, object: object.clone(), member: Rc::clone(member) };
+        self.found_ids.borrow_mut().insert(peer, found);
         member.is_found.set(true);
         Ok(object)
     }
 
-    /// A peer id as text, and the client that it is. The text is the string under which the prelude knows the client, if it does.
-    pub(super) fn peer_id(
-        &self,
-        lua: &Lua,
-        roster: &Roster,
-        peer: &PeerId,
-    ) -> Result<(Option<LuaString>, Option<Rc<RosterMember>>)> {
-        if let Some((id, member)) = self.found_ids.borrow().get(peer) {
-            return Ok((Some(id.clone()), Some(Rc::clone(member))));
+    /// The target of a lookup.
+    pub(super) fn target(&self, lua: &Lua, roster: &Roster, peer: &PeerId) -> Result<Target> {
+        if let Some(Found { object, member, .. }) = self.found_ids.borrow().get(peer) {
+            return Ok(Target::Found(object.clone(), Rc::clone(member)));
         }
         let mut text = [0; 64];
         // It has room for all digits.
         let _ = hex::encode_to_slice(peer.0, &mut text);
-        Ok((Some(lua.create_string(text)?), roster.by_peer(peer)))
+        Ok(Target::Named(lua.create_string(text)?, roster.by_peer(peer)))
     }
 
     /// Makes the prelude forget a client: it has left, or another client has its peer id.
     pub(crate) fn unfind(&self, member: &RosterMember) {
         if member.is_found.replace(false)
-            && let Some((id, _)) = self.found_ids.borrow_mut().remove(&member.info.far_id)
+            && let Some(Found { id, .. }) = self.found_ids.borrow_mut().remove(&member.info.far_id)
             && let Err(error) = self.found.raw_set(id, Value::Nil)
         {
             tracing::error!(peer = %member.info.far_id, %error, "a script still finds a client that is gone");
@@ -125,13 +136,10 @@ impl ClientObjects {
 
     /// Something about a client has changed: its object forgets what it has kept of that.
     pub(crate) fn client_changed(&self, member: &RosterMember, properties: &[&str]) {
-        let record = self.known(member.id).and_then(|object| object.raw_get::<Table>(&self.key).ok());
+        let record = self.known(member.id).and_then(|object| object.raw_get::<Table>(&self.record).ok());
         for name in properties {
             // It fails for want of memory only, and the script is told of that at every turn.
-            let _ = record.as_ref().map(|record| match *name {
-                "reportedAddresses" => record.raw_set(&self.reported, Value::Nil),
-                name => record.raw_set(name, Value::Nil),
-            });
+            let _ = record.as_ref().map(|record| record.raw_set(*name, Value::Nil));
         }
     }
 

@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use mlua::{Lua, Result, Table};
 use rtmfp::TaggedAddress;
+use smallvec::SmallVec;
 
 use super::address_list::{guess, known_client};
 use super::application::decide;
-use super::client_objects::number_of;
 use super::state::ApiState;
 use introd_policy::message::ClientCommand;
 use introd_policy::{Addresses, Verdict};
@@ -24,8 +24,8 @@ pub(super) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
         lua.create_function(move |_, numbers: (usize, Option<usize>, Option<usize>)| redirect(&shared, numbers))?,
     )?;
     let shared = Rc::clone(state);
-    // Takes a client's number. Returns nil if that client is not the target.
-    native.raw_set("introduce_latest", lua.create_function(move |_, client: i64| introduce(&shared, client))?)
+    // Returns nil if the target is no client that the script has found.
+    native.raw_set("introduce_latest", lua.create_function(move |_, ()| introduce(&shared))?)
 }
 
 fn redirect(state: &ApiState, (first, second, third): (usize, Option<usize>, Option<usize>)) -> Result<bool> {
@@ -46,17 +46,15 @@ fn redirect(state: &ApiState, (first, second, third): (usize, Option<usize>, Opt
     decide(state, latest.number, Verdict::Redirect(addresses))
 }
 
-fn introduce(state: &ApiState, client: i64) -> Result<Option<bool>> {
+fn introduce(state: &ApiState) -> Result<Option<bool>> {
     let latest = state.latest.borrow();
-    let Some((latest, target)) = latest.as_ref().and_then(|latest| Some((latest, latest.client.as_ref()?))) else {
+    let Some((latest, target)) = latest.as_ref().and_then(|latest| Some((latest, latest.found()?))) else {
         return Ok(None);
     };
-    if number_of(target.id) != client {
-        return Ok(None);
-    }
     if !target.is_accepted() {
         return Ok(Some(false));
     }
-    let command = ClientCommand::Introduce { client: target.id, initiator: latest.initiator, tag: latest.tag.clone() };
+    let tag = SmallVec::from_slice(&latest.tag);
+    let command = ClientCommand::Introduce { client: target.id, initiator: latest.initiator, tag };
     state.send(command).map(Some)
 }

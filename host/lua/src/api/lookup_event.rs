@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use mlua::{Lua, LuaString, Result, Table, Value};
 
-use super::client_objects::client_of;
+use super::client_objects::{Target, client_of};
 use super::lookup_facts::{LatestLookup, LookupFacts};
 use super::state::ApiState;
 use crate::engine::limits::Budget;
@@ -24,23 +24,42 @@ pub(crate) const PROPERTIES: &[&str] = &[
     "client",
 ];
 
-/// What the prelude makes an event of, in the order of its parameters.
-type EventParts =
-    (Option<u64>, Option<LuaString>, Option<LuaString>, Option<LuaString>, i64, Option<i64>, Option<LuaString>, u32);
+/// What the prelude makes an event of: the lookup's number, its target, the asker's address, and the tag; the target's object, if the script
+/// has found that client before: then it has the peer id, too. The rest is there only if the event has not the usual of all: the attempt, the
+/// interface, the asker and the asker's application.
+type EventParts = (
+    Option<u64>,
+    Option<LuaString>,
+    Option<LuaString>,
+    Option<LuaString>,
+    Option<Table>,
+    Option<u32>,
+    Option<i64>,
+    Option<i64>,
+    Option<LuaString>,
+);
 
 /// Makes the parts of an event. From now on the lookup is the latest.
 fn parts(lua: &Lua, state: &ApiState, number: u64, facts: LookupFacts) -> Result<EventParts> {
-    let (target, client) = match &facts.target {
-        Some(target) => state.objects.peer_id(lua, &state.instance.roster.borrow(), target)?,
-        None => (None, None),
+    let target = facts.target.as_ref().map(|peer| state.objects.target(lua, &state.instance.roster.borrow(), peer));
+    let (target, object, client) = match target.transpose()? {
+        Some(Target::Found(object, member)) => (None, Some(object), Some(member)),
+        Some(Target::Named(id, member)) => (Some(id), None, member),
+        None => (None, None, None),
     };
-    let initiator = state.addresses.text(lua, facts.initiator)?;
-    let tag = lua.create_string(&facts.tag)?;
-    let application = facts.application.as_deref().map(|name| lua.create_string(name)).transpose()?;
-    let parts =
-        (Some(number), target, Some(initiator), Some(tag), facts.interface, facts.asker, application, facts.attempt);
-    *state.latest.borrow_mut() = Some(LatestLookup::new(number, facts, client));
-    Ok(parts)
+    let initiator = Some(state.addresses.text(lua, facts.initiator)?);
+    let tag = Some(lua.create_string(&facts.tag)?);
+    let is_usual = facts.attempt == 1
+        && facts.interface == state.usual_interface(facts.interface)
+        && facts.asker.is_none()
+        && facts.application.is_none();
+    let (mut attempt, mut interface, mut application) = (None, None, None);
+    if !is_usual {
+        (attempt, interface) = (Some(facts.attempt), Some(facts.interface));
+        application = facts.application.as_deref().map(|name| lua.create_string(name)).transpose()?;
+    }
+    *state.latest.borrow_mut() = Some(LatestLookup::new(number, &facts, client, object.is_some()));
+    Ok((Some(number), target, initiator, tag, object, attempt, interface, facts.asker, application))
 }
 
 /// The next lookup for the coroutine that runs, whose handler for the one before has just ended. `None` if there is none, if that handler
@@ -78,12 +97,15 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, budget: &Rc<Budget>, nat
             member.map_or(Ok(Value::Nil), |member| Ok(Value::Table(shared.objects.of(lua, &member)?)))
         })?,
     )?;
+    let shared = Rc::clone(state);
+    // What an event has that does not say otherwise.
+    native.raw_set("usual_interface", lua.create_function(move |_, ()| Ok(shared.usual_interface(0)))?)?;
     let (shared, budget) = (Rc::clone(state), Rc::clone(budget));
     native.raw_set(
         "next_lookup",
         lua.create_function(move |lua, ()| match next(&shared, &budget) {
             Some((number, facts)) => parts(lua, &shared, number, facts),
-            None => Ok((None, None, None, None, 0, None, None, 0)),
+            None => Ok(EventParts::default()),
         })?,
     )
 }

@@ -30,7 +30,8 @@ impl LookupFacts {
         Self {
             target: lookup.target,
             initiator: lookup.initiator,
-            tag: lookup.tag.clone(),
+            // To clone it would copy byte by byte.
+            tag: SmallVec::from_slice(&lookup.tag),
             attempt: lookup.attempt,
             interface: i64::from(lookup.interface.0),
             asker: lookup.asker.map(number_of),
@@ -55,13 +56,27 @@ pub(crate) struct LatestLookup {
     pub(super) target: Option<PeerId>,
     /// The target, if it was a client of the instance then.
     pub(super) client: Option<Rc<RosterMember>>,
+    /// Whether the prelude was given the target's object.
+    is_found: bool,
     pub(super) initiator: SocketAddr,
     pub(super) tag: SmallVec<[u8; 16]>,
 }
 
 impl LatestLookup {
-    pub(super) fn new(number: u64, facts: LookupFacts, client: Option<Rc<RosterMember>>) -> Self {
-        Self { number, target: facts.target, client, initiator: facts.initiator, tag: facts.tag }
+    pub(super) fn new(number: u64, facts: &LookupFacts, client: Option<Rc<RosterMember>>, is_found: bool) -> Self {
+        Self {
+            number,
+            target: facts.target,
+            client,
+            is_found,
+            initiator: facts.initiator,
+            tag: SmallVec::from_slice(&facts.tag),
+        }
+    }
+
+    /// The target, if the prelude was given its object.
+    pub(super) fn found(&self) -> Option<&RosterMember> {
+        self.client.as_deref().filter(|_| self.is_found)
     }
 }
 

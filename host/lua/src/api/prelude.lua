@@ -32,9 +32,9 @@ _G.registry = {
 
 -- Clients -----------------------------------------------------------------------------------------------------------------
 
--- A client's object keeps a record under this key. In the record are, under keys that scripts do not have, what leads the host to the client,
--- the client's number and its lists; and by their names the properties that do not change until the host says so.
-local key, number_key, lists = native.key, {}, native.lists
+-- A client's object keeps a record in its field `__record`. In the record is, under a key that scripts do not have, what leads the host to the
+-- client; and by their names the properties that do not change until the host says so.
+local key = native.key
 local properties, property, settable = native.properties, native.property, native.settable
 
 local client_meta = { __host = "Client", __name = "Client", __metatable = false }
@@ -44,14 +44,11 @@ local client_meta = { __host = "Client", __name = "Client", __metatable = false 
 local function field(client, name)
     local kind = properties[name]
     if kind then
-        local record = client[key]
+        local record = client.__record
         local value = property(record[key], name)
-        if kind == "list" then
-            record[lists[name]] = value
-            return { unpack(value) }
-        end
         if kind == "kept" then record[name] = value end
-        return value
+        if name ~= "reportedAddresses" then return value end
+        return { unpack(value) }
     end
     local value = Client[name]
     if value ~= nil then return value end
@@ -62,17 +59,17 @@ end
 
 -- Scripts read the same few properties in each lookup: those that the record has take few instructions.
 function client_meta.__index(client, name)
-    local record = client[key]
-    local value = record[name]
-    if value ~= nil then return value end
+    local value = client.__record[name]
+    if value ~= nil then
+        if name ~= "reportedAddresses" then return value end
+        -- A script may change a list that it gets, so that it gets a new one each time.
+        local first, second = value[1], value[2]
+        if second == nil then return { first } end
+        return { unpack(value) }
+    end
     value = methods[name]
     if value ~= nil and Client[name] == nil then return value end
-    value = record[lists[name]]
-    if value == nil then return field(client, name) end
-    -- A script may change a list that it gets, so that it gets a new one each time.
-    local first, second = value[1], value[2]
-    if second == nil then return { first } end
-    return { unpack(value) }
+    return field(client, name)
 end
 
 function client_meta.__newindex(client, name, value)
@@ -84,14 +81,14 @@ function client_meta.__tostring() return "Client" end
 
 local function next_field(client, last)
     local name, value = next(client, last)
-    if name == key then name, value = next(client, name) end
+    if name == "__record" then name, value = next(client, name) end
     return name, value
 end
 
 function client_meta.__pairs(client) return next_field, client, nil end
 
-function native.make_client(handle, number)
-    return setmetatable({ [key] = { [key] = handle, [number_key] = number } }, client_meta)
+function native.make_client(handle)
+    return setmetatable({ __record = { [key] = handle } }, client_meta)
 end
 
 local found, find, count_clients, each_client = native.found, native.client, native.count_clients, native.each_client
@@ -120,7 +117,8 @@ end
 
 -- Lookups -----------------------------------------------------------------------------------------------------------------
 
-local asker, event_key, next_lookup = native.asker, native.event_key, native.next_lookup
+local asker, event_key, next_lookup, usual_interface =
+    native.asker, native.event_key, native.next_lookup, native.usual_interface
 -- An event keeps the asker's number under this key. Scripts can find the key in the event, so that it must be of no other use.
 local asker_key = {}
 local event_meta = { __host = "PeerLookupEvent", __name = "PeerLookupEvent", __metatable = false }
@@ -136,37 +134,62 @@ function event_meta.__index(event, name)
         return event.targetPeerID
     elseif name == "interfaceId" then
         return event.interfaceID
+    elseif name == "attempt" then
+        return 1
+    elseif name == "interfaceID" then
+        return usual_interface()
     end
+end
+
+-- A script that looks at all fields finds those, too, that most events do not have themselves.
+function event_meta.__pairs(event)
+    local fields = { attempt = event.attempt, interfaceID = event.interfaceID }
+    for name, value in next, event do
+        if name ~= event_key and name ~= asker_key then fields[name] = value end
+    end
+    return next, fields, nil
 end
 
 function event_meta.__tostring() return "PeerLookupEvent" end
 
--- The event that was made last, with its address and tag, and the handler that was found to be a function.
+-- The event that was made last, with its target's object, its address and tag, and the handler that was found to be a function.
 -- Nothing of a script is the same as what these are at first.
-local latest, latest_handler = {}, {}
+local latest, latest_handler, latest_client = {}, {}, {}
 local latest_initiator, latest_tag
 
 -- Asks the script about one lookup after the other, as long as the host has some. A handler that fails, or whose time is
 -- over, ends that. While one waits, the host goes on in another coroutine.
 function native.call_on_peer_lookup()
-    for number, target, initiator, tag, interface, asked_by, from, attempt in next_lookup do
+    for number, target, initiator, tag, client, attempt, interface, asked_by, from in next_lookup do
         local handler = application.onPeerLookup
         if handler ~= latest_handler then
             if type(handler) ~= "function" then return true end
             latest_handler = handler
         end
-        -- With so few fields an event takes little memory: most have no other.
-        local event = setmetatable({
-            [event_key] = number,
-            [asker_key] = asked_by,
-            targetPeerID = target,
-            initiatorAddress = initiator,
-            tag = tag,
-            attempt = attempt,
-            interfaceID = interface,
-        }, event_meta)
-        if from then event.initiatorApplication = from end
-        latest, latest_initiator, latest_tag = event, initiator, tag
+        -- The host gives the object of a client that the script has found before, which has its peer id.
+        if client then target = client.__record.farID end
+        local event
+        if attempt then
+            event = setmetatable({
+                [event_key] = number,
+                [asker_key] = asked_by,
+                targetPeerID = target,
+                initiatorAddress = initiator,
+                tag = tag,
+                attempt = attempt,
+                interfaceID = interface,
+            }, event_meta)
+            if from then event.initiatorApplication = from end
+        else
+            -- It is like most others, and `__index` has the rest: each field that an event has itself takes time and memory.
+            event = setmetatable({
+                [event_key] = number,
+                targetPeerID = target,
+                initiatorAddress = initiator,
+                tag = tag,
+            }, event_meta)
+        end
+        latest, latest_client, latest_initiator, latest_tag = event, client, initiator, tag
         handler(event)
     end
 end
@@ -186,11 +209,16 @@ local redirect_latest, numbers = native.redirect_latest, native.address_numbers
 function application.sendPeerRedirect(addresses, event, last)
     if event == latest and type(addresses) == "table" and getmetatable(addresses) == nil and not addresses.origins then
         local count, first = #addresses, numbers[addresses[1]]
-        if count == 1 then
-            if first then return redirect_latest(first) end
-        elseif count <= 3 and first then
+        if not first then
+            -- An address that the host has yet to read.
+        elseif count == 2 then
+            local second = numbers[addresses[2]]
+            if second then return redirect_latest(first, second) end
+        elseif count == 1 then
+            return redirect_latest(first)
+        elseif count == 3 then
             local second, third = numbers[addresses[2]], numbers[addresses[3]]
-            if second and (third or count == 2) then return redirect_latest(first, second, third) end
+            if second and third then return redirect_latest(first, second, third) end
         end
     end
     if addresses == application then addresses, event = event, last end
@@ -200,13 +228,13 @@ end
 for name, f in next, native.methods do methods[name] = f end
 local introduce, introduce_latest = native.methods.introducePeer, native.introduce_latest
 function methods.introducePeer(client, initiator, tag)
-    local record = type(client) == "table" and client[key]
-    if record and initiator == latest_initiator and tag == latest_tag then
-        -- It is nil if the client is not the one that the lookup is for.
-        local is_introduced = introduce_latest(record[number_key])
+    if client == latest_client and initiator == latest_initiator and tag == latest_tag then
+        -- It is nil if the script has not found the target: then there is no object of it here.
+        local is_introduced = introduce_latest()
         if is_introduced ~= nil then return is_introduced end
     end
-    return introduce(record and record[key] or nil, initiator, tag)
+    local record = type(client) == "table" and client.__record
+    return introduce(type(record) == "table" and record[key] or nil, initiator, tag)
 end
 function methods:callAndWait(method, ...) return wait(native.call_and_wait(self, method, ...)) end
 function methods:getStats() return wait(native.stats(self)) end

@@ -1,6 +1,6 @@
 //! What the host's functions in one script's VM share.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -41,6 +41,8 @@ pub(crate) struct ApiState {
     /// The lookup whose event was made last.
     pub(crate) latest: RefCell<Option<LatestLookup>>,
     pub(crate) lookups: LookupRun,
+    /// The interface that received the first lookup: events do not say that of it, only of others.
+    usual_interface: OnceCell<i64>,
     pub(crate) addresses: AddressTexts,
     /// The name of the field of a list of addresses that says where they come from.
     pub(crate) origins: LuaString,
@@ -69,6 +71,7 @@ impl ApiState {
             event_key: lua.create_table()?,
             latest: RefCell::default(),
             lookups: LookupRun::default(),
+            usual_interface: OnceCell::new(),
             addresses: AddressTexts::new(lua)?,
             origins: lua.create_string("origins")?,
             objects: ClientObjects::new(lua)?,
@@ -80,6 +83,11 @@ impl ApiState {
             rates: TrafficRates::new(instance.now.get()),
             is_live: Cell::new(false),
         })
+    }
+
+    /// The interface that received the first lookup about which the script was asked; if it is asked for the first time, this one.
+    pub(super) fn usual_interface(&self, this: i64) -> i64 {
+        *self.usual_interface.get_or_init(|| this)
     }
 
     /// Sends a command. False if it is lost.

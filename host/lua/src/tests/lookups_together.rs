@@ -90,6 +90,78 @@ fn each_event_has_its_own_facts_and_keeps_them() {
 }
 
 #[test]
+fn an_event_says_what_is_usual_of_it_and_what_is_not_now_and_later() {
+    let main = "kept = {}
+        local function told(event)
+            local names = {}
+            for name in pairs(event) do names[#names + 1] = name end
+            table.sort(names)
+            return event.attempt, event.interfaceID, event.interfaceId, event.client and 'client' or 'stranger',
+                event.initiatorApplication == application.name and 'own' or event.initiatorApplication, table.concat(names, ' ')
+        end
+        function application.onPeerLookup(event)
+            kept[#kept + 1] = event
+            trace(told(event))
+        end
+        function Client:again() for _, event in ipairs(kept) do trace(told(event)) end end";
+    let mut scene = scene(main);
+    let client = connect(&mut scene, TARGETS[0]);
+    for (attempt, interface, asker, application) in [
+        (1, 4, None, None),
+        (2, 4, None, None),
+        (1, 4, Some(client), None),
+        (1, 5, None, None),
+        (1, 4, None, Some("hall/1")),
+    ] {
+        let AppEvent::PeerLookup(mut lookup) = a_lookup() else { panic!() };
+        lookup.target = Some(TARGETS[1]);
+        (lookup.attempt, lookup.interface, lookup.asker) = (attempt, rtmfp::InterfaceId(interface), asker);
+        lookup.proposal = application.map(|name: &str| {
+            let initiator_application = Some(name.into());
+            Box::new(introd_policy::message::Proposal {
+                initiator_application,
+                offer: introd_policy::message::Offer::Introduction,
+            })
+        });
+        scene.stage.tell(AppEvent::PeerLookup(lookup));
+    }
+    let fields = "attempt initiatorAddress interfaceID tag targetPeerID";
+    let expected = [
+        format!("1 4 4 stranger nil {fields}"),
+        format!("2 4 4 stranger nil {fields}"),
+        format!("1 4 4 client own {fields}"),
+        format!("1 5 5 stranger nil {fields}"),
+        "1 4 4 stranger hall/1 attempt initiatorAddress initiatorApplication interfaceID tag targetPeerID".to_owned(),
+    ];
+    assert_eq!(scene.traces(), expected);
+    scene.stage.call(client, "again", 1.0, Vec::new());
+    assert_eq!(scene.traces(), expected, "later lookups have changed no event");
+}
+
+#[test]
+fn a_client_that_nobody_has_looked_for_is_introduced_as_one_that_was_found() {
+    let main = "function application.onConnect(client) last = client end
+        function application.onPeerLookup(event)
+            trace(pcall(last.introducePeer, nil, event.initiatorAddress, event.tag))
+            trace(last:introducePeer(event.initiatorAddress, event.tag))
+            if event.tag:byte(-1) > 1 then trace(application.clients[event.targetPeerID] == last, last.farID == event.targetPeerID) end
+        end";
+    let mut scene = scene(main);
+    let client = connect(&mut scene, TARGETS[0]);
+    for number in 1..=3 {
+        scene.stage.look_up_together(&[(Some(TARGETS[0]), from(number), None)]);
+        let told = introductions(&scene.sent());
+        assert_eq!(told, [(client.session.get(), number, vec![0, 0, 0, number as u8])]);
+    }
+    let traces = scene.traces();
+    let (refused, rest): (Vec<_>, Vec<_>) = traces.iter().partition(|trace| trace.contains("is a method of a client"));
+    assert_eq!(
+        (refused.len(), &rest[..]),
+        (3, &["true", "true", "true true", "true", "true true"].map(String::from).each_ref()[..])
+    );
+}
+
+#[test]
 fn a_handler_that_fails_fails_its_own_lookup() {
     let main = "function application.onPeerLookup(event)
             if event.tag:byte(-1) == 2 then error('no') end

@@ -1,5 +1,6 @@
 //! A new process takes over the sockets and sessions of one that serves, and the clients notice nothing.
 
+mod midway;
 mod numbered;
 mod told;
 

@@ -17,6 +17,7 @@ mod recording;
 mod remote;
 mod run;
 mod secret;
+mod starting;
 mod test;
 
 use std::process::ExitCode;

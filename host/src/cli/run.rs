@@ -11,10 +11,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::new_program::Program;
+use super::starting::{self, Started};
 use super::{configuration, recording};
-use crate::server::{Heir, Reconfiguration, Server, ServerSettings, has_spare_descriptors};
+use crate::server::{Reconfiguration, Server, ServerSettings, has_spare_descriptors};
 use crate::service_manager::{PassedSockets, ServiceManager};
-use crate::takeover::{self, Predecessor, Successors};
+use crate::takeover::{self, Successors};
 use introd_config::Config;
 use introd_flash::uri::DEFAULT_PORT;
 use introd_liveness::{AtStandstill, Supervisor};
@@ -146,9 +147,14 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let takeover = args.takeover.as_ref().map(takeover_path).transpose()?;
-        let mut server = start(&settings, takeover.as_deref())?;
-        // Passed sockets that the server does not use are closed.
-        drop(settings);
+        let stop = async {
+            tokio::select! {
+                _ = interrupt.recv() => (),
+                _ = terminate.recv() => (),
+            }
+        };
+        // Passed sockets that the server does not use are closed then.
+        let Started { mut server, is_to_stop } = starting::start(settings, takeover.clone(), stop).await?;
         let mut successors = match (&takeover, server.estate()) {
             (Some(path), Some(estate)) => Some(Successors::wait_at(path, estate)?),
             _ => None,
@@ -162,6 +168,9 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         let mut reloading: Option<tokio::sync::oneshot::Receiver<String>> = None;
         let mut is_reload_wanted = false;
         let ending = loop {
+            if is_to_stop {
+                break Ending::Stop;
+            }
             let replaced = async {
                 match &mut successors {
                     Some(successors) => successors.replaced().await,
@@ -208,6 +217,11 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
             }
         };
         pulse.end();
+        let ending = match successors.take_if(|_| ending == Ending::Stop) {
+            // A process that takes over at this moment may have the clients already.
+            Some(successors) => successors.end().await.map_or(Ending::Stop, |process| Ending::Replaced { process }),
+            None => ending,
+        };
         if let Ending::Replaced { process } = ending {
             manager.tell_successor(process);
         } else {
@@ -263,22 +277,6 @@ enum Ending {
 fn takeover_path(given: &Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let path = given.clone().or_else(takeover::default_path);
     path.context("--takeover: neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set: give a path, as --takeover=/run/introd/takeover.sock")
-}
-
-/// Starts the server: in the place of another one, if one listens at that path.
-fn start(settings: &ServerSettings, takeover: Option<&Path>) -> anyhow::Result<Server> {
-    let Some(path) = takeover else { return Server::start(settings) };
-    let failed = || "the takeover has failed: the server that runs goes on, and nothing was started";
-    let Some((predecessor, offer)) = Predecessor::find(path).with_context(failed)? else {
-        tracing::info!(path = %path.display(), "no server is there to be taken over: this one starts by itself");
-        return Server::start(settings);
-    };
-    let (program, process) = predecessor.who();
-    tracing::info!(program, process, "taking over from a server that runs");
-    let mut heir = Server::take_over(settings, offer).with_context(failed)?;
-    let sessions = predecessor.replace(&mut heir, Heir::prepare, Heir::inherit, Heir::serve).with_context(failed)?;
-    introd_log::say(&format!("introd has taken over {sessions} sessions\n"));
-    heir.into_server()
 }
 
 /// How the server is, in a few words.

@@ -34,6 +34,8 @@ pub(super) const STANDSTILL: Duration = Duration::from_secs(10);
 const START: Duration = Duration::from_secs(120);
 /// How long it may take for an answer otherwise.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long the end of a takeover is waited for that is given up.
+const GIVEN_UP: Duration = Duration::from_secs(10);
 /// How long to wait after an error of the Unix socket.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -112,14 +114,30 @@ impl Successors {
     }
 }
 
+impl Successors {
+    /// Waits no longer, as this process is told to stop: a takeover that is under way is given up. If another process has the sessions already,
+    /// gives its number: then this one ends, and tells nobody.
+    pub async fn end(mut self) -> Option<u32> {
+        self.give_up();
+        let replaced = tokio::time::timeout(GIVEN_UP, self.replaced.as_mut()?).await;
+        let process = replaced.ok()?.ok();
+        self.is_replaced = process.is_some();
+        process
+    }
+
+    fn give_up(&self) {
+        self.is_ending.store(true, Ordering::Release);
+        // Wakes the thread.
+        let _ = UnixStream::connect(&self.path);
+    }
+}
+
 impl Drop for Successors {
     fn drop(&mut self) {
         if self.is_replaced {
             return;
         }
-        self.is_ending.store(true, Ordering::Release);
-        // Wakes the thread.
-        let _ = UnixStream::connect(&self.path);
+        self.give_up();
         if std::fs::symlink_metadata(&self.path).is_ok_and(|known| known.ino() == self.inode) {
             let _ = std::fs::remove_file(&self.path);
         }
@@ -142,7 +160,7 @@ fn bind(path: &Path) -> io::Result<(UnixListener, u64)> {
 }
 
 /// The number of the process that has taken over. `None`: this one ends for another reason.
-fn wait(listener: &UnixListener, estate: &Estate, is_ending: &AtomicBool, pulse: &Pulse) -> Option<u32> {
+fn wait(listener: &UnixListener, estate: &Estate, is_ending: &Arc<AtomicBool>, pulse: &Pulse) -> Option<u32> {
     loop {
         pulse.beat();
         let stream = match listener.accept() {
@@ -157,17 +175,23 @@ fn wait(listener: &UnixListener, estate: &Estate, is_ending: &AtomicBool, pulse:
         if is_ending.load(Ordering::Acquire) {
             return None;
         }
-        match serve(stream, estate, pulse) {
+        match serve(stream, estate, is_ending, pulse) {
             Ok(Some(process)) => return Some(process),
             Ok(None) => (),
+            Err(ChannelError::Stops) => tracing::warn!("the takeover is given up: this process is told to stop"),
             Err(error) => tracing::error!(%error, "the takeover has failed: this process goes on serving"),
         }
     }
 }
 
-/// Speaks with a process that has connected. Gives its number if it has taken over.
-pub(super) fn serve(stream: UnixStream, estate: &Estate, pulse: &Pulse) -> Result<Option<u32>, ChannelError> {
-    let mut channel = Channel::new(stream, pulse.clone())?;
+/// Speaks with a process that has connected. Gives its number if it has taken over. `is_ending`: this process is told to stop.
+pub(super) fn serve(
+    stream: UnixStream,
+    estate: &Estate,
+    is_ending: &Arc<AtomicBool>,
+    pulse: &Pulse,
+) -> Result<Option<u32>, ChannelError> {
+    let mut channel = Channel::new(stream, pulse.clone())?.until(is_ending);
     let (program, version) = match channel.receive(Some(ANSWER)) {
         Ok(Message::Hello { greeting, version, program }) if greeting == GREETING => {
             if !VERSIONS.contains(&version) {
@@ -219,6 +243,7 @@ pub(super) fn serve(stream: UnixStream, estate: &Estate, pulse: &Pulse) -> Resul
     if standstill.left().is_zero() {
         return Err(ChannelError::Late);
     }
+    channel.goes_on()?;
     channel.send(&Message::Yours, ANSWER)?;
     // Now the new process serves, or ends: its end of the socket tells which. There is no time limit, since two must never serve.
     match channel.receive(None) {

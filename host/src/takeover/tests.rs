@@ -118,7 +118,7 @@ fn wherever_a_new_process_ends_the_workers_go_on_until_it_has_said_that_it_serve
                 let mut channel = Channel::new(far, Pulse::unwatched()).unwrap();
                 newcomer(&mut channel, version, steps).is_ok()
             });
-            let result = serve(near, &estate, &Pulse::unwatched());
+            let result = serve(near, &estate, &Arc::default(), &Pulse::unwatched());
             assert!(new.join().unwrap(), "version {version}, {steps} steps");
             if let Ok(Some(process)) = result {
                 assert_eq!(process, std::process::id());
@@ -143,7 +143,7 @@ fn a_program_that_speaks_another_version_is_refused_and_told_which_are_spoken() 
         channel.send(&hello, SOON).unwrap();
         channel.receive(Some(SOON)).unwrap()
     });
-    assert!(matches!(serve(near, &estate, &Pulse::unwatched()), Ok(None)));
+    assert!(matches!(serve(near, &estate, &Arc::default(), &Pulse::unwatched()), Ok(None)));
     let Message::Refused(why) = new.join().unwrap() else { panic!("another message") };
     assert!(why.contains("introd 9.9.9 speaks version 99") && why.contains("without a takeover"), "{why}");
 }

@@ -1,5 +1,6 @@
 //! What the tests share: clients in this process, packets made by hand, and the log.
 
+pub(crate) mod between;
 pub(crate) mod browser;
 pub(crate) mod clients;
 pub(crate) mod command_line;

@@ -137,6 +137,11 @@ impl Server {
         self.process.log()
     }
 
+    /// What it has written to its standard output, to wait for something in it.
+    pub fn said(&self) -> &Text {
+        self.process.output()
+    }
+
     /// Its process id.
     pub fn id(&self) -> Pid {
         self.process.id()

@@ -2,6 +2,7 @@
 
 mod midway;
 mod numbered;
+mod plugins;
 mod told;
 
 use std::os::unix::net::UnixStream;

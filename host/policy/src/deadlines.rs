@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use rtmfp::Moment;
+
 /// Keys with their deadlines, the earliest first. A key may have several deadlines.
 #[derive(Clone, Debug)]
-pub struct Deadlines<K>(BTreeSet<(Instant, K)>);
+pub struct Deadlines<K>(BTreeSet<(Moment, K)>);
 
 impl<K> Default for Deadlines<K> {
     fn default() -> Self {
@@ -16,28 +18,28 @@ impl<K> Default for Deadlines<K> {
 impl<K: Copy + Ord> Deadlines<K> {
     /// Adds a deadline.
     pub fn insert(&mut self, at: Instant, key: K) {
-        self.0.insert((at, key));
+        self.0.insert((at.into(), key));
     }
 
     /// Removes a deadline. False if this key has no deadline at that time.
     pub fn remove(&mut self, at: Instant, key: K) -> bool {
-        self.0.remove(&(at, key))
+        self.0.remove(&(at.into(), key))
     }
 
     /// The earliest deadline.
     pub fn next(&self) -> Option<Instant> {
-        self.0.first().map(|(at, _)| *at)
+        self.0.first().map(|(at, _)| at.instant())
     }
 
     /// Takes the first key out that is due by `now`, with its deadline.
     pub fn take_due(&mut self, now: Instant) -> Option<(Instant, K)> {
         self.next().filter(|at| *at <= now)?;
-        self.0.pop_first()
+        self.0.pop_first().map(|(at, key)| (at.instant(), key))
     }
 
     /// Postpones all deadlines by the time in which the caller could do nothing.
     pub fn postpone(&mut self, by: Duration) {
-        self.0 = std::mem::take(&mut self.0).into_iter().map(|(at, key)| (at + by, key)).collect();
+        self.0 = std::mem::take(&mut self.0).into_iter().map(|(at, key)| ((at.instant() + by).into(), key)).collect();
     }
 
     /// How many deadlines there are.

@@ -33,10 +33,12 @@ impl SessionId {
         prefix_of(self.0)
     }
 
-    pub(crate) fn slot(self) -> usize {
+    /// The place of the session in its endpoint's table, below [`MAX_SLOTS`]. Sessions of one place follow each other.
+    pub fn slot(self) -> usize {
         (self.0 & ((1 << SLOT_BITS) - 1)) as usize
     }
 
+    #[cfg(test)]
     pub(crate) fn generation(self) -> u8 {
         (self.0 >> SLOT_BITS) as u8 & MAX_GENERATION
     }

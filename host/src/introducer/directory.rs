@@ -28,9 +28,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
 use rtmfp::{PeerId, SessionId};
 use smallvec::SmallVec;
-use thin_vec::ThinVec;
 
-use entry::{Entry, PackedAddress};
+use entry::{Entry, PackedAddress, ReportedAddresses};
 use introd_policy::{MAX_REPORTED, Peer};
 use rivals::Rivals;
 
@@ -117,7 +116,7 @@ impl Directory {
         is_proven: bool,
     ) -> Arrival {
         let hash = self.hash(&id);
-        let newcomer = Entry { id, reported: ThinVec::new(), owner, observed: observed.into(), instance };
+        let newcomer = Entry { id, reported: ReportedAddresses::default(), owner, observed: observed.into(), instance };
         let mut tables = self.write(hash);
         let tables = &mut *tables;
         let entry = match tables.entries.entry(hash, |entry| entry.id == id, |entry| self.hash(&entry.id)) {
@@ -154,8 +153,7 @@ impl Directory {
                 kept.push(address);
             }
         }
-        let mut reported = ThinVec::with_capacity(kept.len());
-        reported.extend_from_slice(&kept);
+        let reported = ReportedAddresses::new(&kept);
         self.change(id, owner, |entry| entry.reported = reported)
     }
 

@@ -81,9 +81,9 @@ const ARROWS: [(&str, &[&str]); 23] = [
     (TESTS, &[ANY]),
 ];
 
-/// The names of the protocol engine that a policy may use: addresses and ids, not its endpoint.
-pub(crate) const FOR_POLICIES: [&str; 7] =
-    ["InterfaceId", "Lookup", "MAX_SLOTS", "Origin", "PeerId", "SessionId", "TaggedAddress"];
+/// The names of the protocol engine that a policy may use: addresses, ids and times, not its endpoint.
+pub(crate) const FOR_POLICIES: [&str; 8] =
+    ["InterfaceId", "Lookup", "MAX_SLOTS", "Moment", "Origin", "PeerId", "SessionId", "TaggedAddress"];
 
 /// The crates of policies.
 pub(crate) const OF_POLICIES: [&str; 3] = ["introd-policy", "introd-lua", "introd-native"];

@@ -9,6 +9,7 @@ mod handover;
 mod tests;
 
 use std::fmt;
+use std::num::NonZeroU8;
 
 use subtle::ConstantTimeEq;
 
@@ -32,17 +33,17 @@ pub(crate) const MAX_SEQUENCE_LEN: usize = 5;
 #[derive(Clone)]
 struct TruncatedHmac {
     keyed: KeyedHmac,
-    length: u8,
+    length: NonZeroU8,
 }
 
 impl TruncatedHmac {
     /// None for length 0: the checksum takes its place.
     fn new(key: &[u8; 32], length: u8) -> Option<Self> {
-        (length != 0).then(|| Self { keyed: KeyedHmac::new(key), length })
+        NonZeroU8::new(length).map(|length| Self { keyed: KeyedHmac::new(key), length })
     }
 
     fn length(&self) -> usize {
-        usize::from(self.length)
+        usize::from(self.length.get())
     }
 
     /// The HMAC of `data` in full.
@@ -56,14 +57,16 @@ impl TruncatedHmac {
 pub struct Sealer {
     key: EncryptKey,
     hmac: Option<TruncatedHmac>,
+    /// Packets have session sequence numbers.
+    is_numbered: bool,
     /// The session sequence number of the next packet, where they are used.
-    next_sequence: Option<u64>,
+    next_number: u64,
 }
 
 impl Sealer {
     /// For packets of the startup pseudo-session: the default key, a checksum, no sequence numbers (RFC 7425 §4.1).
     pub fn startup() -> Self {
-        Self { key: EncryptKey::Startup, hmac: None, next_sequence: None }
+        Self { key: EncryptKey::Startup, hmac: None, is_numbered: false, next_number: 0 }
     }
 
     /// For packets of a session.
@@ -71,15 +74,16 @@ impl Sealer {
         Self {
             key: EncryptKey::new(&keys.encrypt_key),
             hmac: TruncatedHmac::new(&keys.hmac_send_key, keys.verification.hmac_send_length),
+            is_numbered: keys.verification.sequence_send,
             // §4.6.6: they start at zero.
-            next_sequence: keys.verification.sequence_send.then_some(0),
+            next_number: 0,
         }
     }
 
     /// Appends what comes before the plain packet: room for the session id and the checksum, the session sequence number.
     pub fn begin(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[0; SESSION_ID]);
-        if let Some(number) = self.next_sequence {
+        if let Some(number) = self.next_sequence() {
             vlu::put(number, out);
         }
         if self.hmac.is_none() {
@@ -95,7 +99,7 @@ impl Sealer {
         out.resize(body + plain_len.next_multiple_of(BLOCK), PADDING);
         let Some(blocks) = out.get_mut(body..) else { return };
         if self.hmac.is_none() {
-            let at = self.next_sequence.map_or(0, vlu::len);
+            let at = self.next_sequence().map_or(0, vlu::len);
             if let Some((field, checked)) = blocks.get_mut(at..).and_then(|rest| rest.split_first_chunk_mut()) {
                 *field = checksum(checked).to_be_bytes();
             }
@@ -111,9 +115,12 @@ impl Sealer {
                 *field = scrambled.to_be_bytes();
             }
         }
-        if let Some(number) = &mut self.next_sequence {
-            *number += 1;
-        }
+        self.next_number += u64::from(self.is_numbered);
+    }
+
+    /// The session sequence number of the next packet, where they are used.
+    fn next_sequence(&self) -> Option<u64> {
+        self.is_numbered.then_some(self.next_number)
     }
 
     /// How many bytes the next datagram has beside the plain packet and its padding.
@@ -130,7 +137,7 @@ impl Sealer {
 
     /// As [`max_plain`](Self::max_plain), for every datagram of the session to come: their sequence numbers become longer.
     pub(crate) fn max_plain_always(&self, datagram_len: usize) -> usize {
-        let growth = self.next_sequence.map_or(0, |number| MAX_SEQUENCE_LEN.saturating_sub(vlu::len(number)));
+        let growth = self.next_sequence().map_or(0, |number| MAX_SEQUENCE_LEN.saturating_sub(vlu::len(number)));
         self.max_plain(datagram_len).saturating_sub(growth)
     }
 
@@ -142,7 +149,7 @@ impl Sealer {
 
     /// The bytes before the plain packet that are encrypted with it.
     fn inner_overhead(&self) -> usize {
-        self.next_sequence.map_or(0, vlu::len) + if self.hmac.is_none() { CHECKSUM } else { 0 }
+        self.next_sequence().map_or(0, vlu::len) + if self.hmac.is_none() { CHECKSUM } else { 0 }
     }
 }
 
@@ -151,7 +158,7 @@ impl fmt::Debug for Sealer {
         let hmac_length = self.hmac.as_ref().map(TruncatedHmac::length);
         f.debug_struct("Sealer")
             .field("hmac_length", &hmac_length)
-            .field("next_sequence", &self.next_sequence)
+            .field("next_sequence", &self.next_sequence())
             .finish_non_exhaustive()
     }
 }
@@ -184,13 +191,16 @@ pub struct Opened<'a> {
 pub struct Opener {
     key: DecryptKey,
     hmac: Option<TruncatedHmac>,
-    window: Option<ReplayWindow>,
+    /// Packets have session sequence numbers.
+    is_numbered: bool,
+    /// Those that were seen, where they are used.
+    window: ReplayWindow,
 }
 
 impl Opener {
     /// For packets of the startup pseudo-session: the default key, a checksum, no sequence numbers (RFC 7425 §4.1).
     pub fn startup() -> Self {
-        Self { key: DecryptKey::Startup, hmac: None, window: None }
+        Self { key: DecryptKey::Startup, hmac: None, is_numbered: false, window: ReplayWindow::default() }
     }
 
     /// For packets of a session.
@@ -198,7 +208,8 @@ impl Opener {
         Self {
             key: DecryptKey::new(&keys.decrypt_key),
             hmac: TruncatedHmac::new(&keys.hmac_receive_key, keys.verification.hmac_receive_length),
-            window: keys.verification.sequence_receive.then(ReplayWindow::default),
+            is_numbered: keys.verification.sequence_receive,
+            window: ReplayWindow::default(),
         }
     }
 
@@ -207,8 +218,8 @@ impl Opener {
     /// Nothing about the session changes unless the packet is verified. The datagram's bytes are lost in any case.
     pub fn open<'a>(&mut self, datagram: &'a mut [u8]) -> Result<&'a [u8], Rejected> {
         let Opened { plain, sequence } = self.verify(datagram)?;
-        if let (Some(window), Some(number)) = (&mut self.window, sequence) {
-            window.insert(number);
+        if let Some(number) = sequence {
+            self.window.insert(number);
         }
         Ok(plain)
     }
@@ -235,7 +246,7 @@ impl Opener {
         self.key.decrypt(blocks);
         let mut plain: &[u8] = blocks;
         let mut sequence = None;
-        if self.window.is_some() {
+        if self.is_numbered {
             sequence = Some(vlu::take(&mut plain).map_err(|_| Rejected::Unverified)?);
         }
         if self.hmac.is_none() {
@@ -245,9 +256,7 @@ impl Opener {
             }
         }
         // Only now is the number more than a guess.
-        if let (Some(window), Some(number)) = (&self.window, sequence)
-            && window.is_duplicate(number)
-        {
+        if sequence.is_some_and(|number| self.window.is_duplicate(number)) {
             return Err(Rejected::Duplicate);
         }
         Ok(Opened { plain, sequence })
@@ -259,6 +268,7 @@ impl fmt::Debug for Opener {
         let hmac_length = self.hmac.as_ref().map(TruncatedHmac::length);
         f.debug_struct("Opener")
             .field("hmac_length", &hmac_length)
+            .field("is_numbered", &self.is_numbered)
             .field("window", &self.window)
             .finish_non_exhaustive()
     }

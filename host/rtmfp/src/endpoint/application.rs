@@ -30,9 +30,9 @@ pub struct SessionInfo {
     pub is_initiator: bool,
     /// The smoothed round trip time, once measured.
     pub smoothed_rtt: Option<Duration>,
-    /// This end's nonce (RFC 7425 §4.6.5).
+    /// This end's nonce (RFC 7425 §4.6.5); zeros after [`Endpoint::forget_nonces`].
     pub near_nonce: [u8; 32],
-    /// The far end's nonce.
+    /// The far end's nonce; zeros likewise.
     pub far_nonce: [u8; 32],
     /// When the last packet came.
     pub heard: Instant,
@@ -49,8 +49,8 @@ impl Endpoint {
             interface: session.transmit().interface,
             is_initiator: session.role() == Mode::Initiator,
             smoothed_rtt: session.rtt().smoothed(),
-            near_nonce: session.identity().near_nonce,
-            far_nonce: session.identity().far_nonce,
+            near_nonce: session.identity().nonces().near,
+            far_nonce: session.identity().nonces().far,
             heard: session.heard(),
         })
     }
@@ -72,6 +72,13 @@ impl Endpoint {
     pub fn far_address(&self, id: SessionId) -> Option<SocketAddr> {
         let Some(Occupant::Session(session)) = self.slots.get(id) else { return None };
         session.is_open().then(|| session.transmit().to)
+    }
+
+    /// Frees the memory of a session's nonces. An application that has used them, or never will, has no need of them any more.
+    pub fn forget_nonces(&mut self, id: SessionId) {
+        if let Some(Occupant::Session(session)) = self.slots.get_mut(id) {
+            session.forget_nonces();
+        }
     }
 
     /// The open session with a peer.

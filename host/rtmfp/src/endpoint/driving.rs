@@ -82,6 +82,7 @@ impl Endpoint {
                         now,
                         config: &self.config,
                         outbox: &mut self.outbox,
+                        spare_buffers: &mut self.spare_buffers,
                         counters: &mut self.counters,
                         random: &mut |bytes| rng.fill_bytes(bytes),
                         time_critical_reverse: is_yielding,
@@ -131,6 +132,7 @@ impl Endpoint {
             outbox: &mut self.outbox,
             forwarded: &mut self.forwarded,
             fragments: &mut self.session_fragments,
+            spare_buffers: &mut self.spare_buffers,
             counters: &mut self.counters,
             random: &mut |bytes| rng.fill_bytes(bytes),
         };

@@ -154,7 +154,7 @@ impl Endpoint {
             if let Some((datagram, cookie)) = rikeying.zip(cookie_of.get(&id.get())) {
                 session.keep_rikeying(datagram.into_boxed_slice(), *cookie);
             }
-            (id, Occupant::Session(session))
+            (id, Occupant::Session(*session))
         });
         self.slots.restore(&generations, &free, occupants)?;
         self.by_address.reserve(ids.len(), &self.slots);

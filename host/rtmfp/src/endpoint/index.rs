@@ -146,7 +146,7 @@ mod tests {
                     certificate: config.identities[0].certificate(),
                 };
                 let session = Session::new(test_clock(), &config, established);
-                let id = slots.insert(Occupant::Session(Box::new(session))).unwrap();
+                let id = slots.insert(Occupant::Session(session)).unwrap();
                 index.insert(id, &slots);
                 id
             })

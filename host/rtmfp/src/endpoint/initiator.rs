@@ -27,7 +27,7 @@ impl Endpoint {
         let mut tag = [0; TAG_LEN];
         self.rng.fill_bytes(&mut tag);
         let initiation = Initiation::new(now, epd, tag, candidates);
-        let id = self.slots.insert(Occupant::Initiation(Box::new(initiation)))?;
+        let id = self.slots.insert(Occupant::Initiation(initiation))?;
         self.by_tag.insert(tag, id);
         self.run_initiation(now, id);
         Some(id)
@@ -113,7 +113,7 @@ impl Endpoint {
 
     pub(super) fn initiations(&self) -> impl Iterator<Item = (SessionId, &Initiation)> {
         self.by_tag.values().filter_map(|id| match self.slots.get(*id) {
-            Some(Occupant::Initiation(initiation)) => Some((*id, &**initiation)),
+            Some(Occupant::Initiation(initiation)) => Some((*id, initiation)),
             _ => None,
         })
     }
@@ -185,7 +185,7 @@ impl Endpoint {
             keys: keyed.keys,
             certificate: &completion.certificate,
         };
-        let session = Box::new(Session::new(now, &self.config, established));
+        let session = Session::new(now, &self.config, established);
         if let Some(occupant) = self.slots.get_mut(id) {
             *occupant = Occupant::Session(session);
         }

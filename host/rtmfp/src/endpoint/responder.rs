@@ -206,7 +206,7 @@ impl Endpoint {
             keys: response.keys,
             certificate: &keying.certificate,
         };
-        let session = Box::new(Session::new(now, &self.config, established));
+        let session = Session::new(now, &self.config, established);
         let Some(id) = self.slots.insert(Occupant::Session(session)) else {
             self.counters.overload += 1;
             self.used_cookies.release(&keying.cookie);

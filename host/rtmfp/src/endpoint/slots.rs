@@ -10,19 +10,43 @@ use crate::session_id::{MAX_GENERATION, MAX_PREFIXES, MAX_SLOTS, PREFIX_SHIFT, S
 /// A slot is used again only when this many others are free: late packets of its last session find no session.
 const MIN_FREE: usize = 256;
 
-struct Slot<T> {
-    /// From 1, so that no id is 0.
-    generation: u8,
-    /// Whether the occupant may have changed since [`Slots::changes`] was asked about it.
-    is_changed: bool,
-    occupant: Option<T>,
+/// What is known of a slot besides its occupant, in one byte.
+#[derive(Clone, Copy)]
+struct Mark(u8);
+
+impl Mark {
+    /// Set if the occupant may have changed since [`Slots::changes`] was asked about it.
+    const CHANGED: u8 = 1 << 7;
+
+    /// A slot whose occupant may have changed.
+    fn new(generation: u8) -> Self {
+        Self(generation | Self::CHANGED)
+    }
+
+    /// From 1 once there was an occupant, so that no id is 0.
+    fn generation(self) -> u8 {
+        self.0 & MAX_GENERATION
+    }
+
+    fn change(&mut self) {
+        self.0 |= Self::CHANGED;
+    }
+
+    /// Whether the occupant may have changed since this was asked last.
+    fn take_change(&mut self) -> bool {
+        let is_changed = self.0 & Self::CHANGED != 0;
+        self.0 &= !Self::CHANGED;
+        is_changed
+    }
 }
 
-/// The table of slots.
+/// The table of slots. A slot takes nine bytes: there may be many more of them than sessions, after a storm or while the table grows.
 pub(crate) struct Slots<T> {
     prefix: u32,
     max: usize,
-    slots: Vec<Slot<T>>,
+    occupants: Vec<Option<Box<T>>>,
+    /// As many as there are `occupants`.
+    marks: Vec<Mark>,
     /// Oldest first.
     free: VecDeque<u32>,
 }
@@ -30,30 +54,32 @@ pub(crate) struct Slots<T> {
 impl<T> Slots<T> {
     pub(crate) fn new(prefix: u8, max: usize) -> Self {
         let prefix = u32::from(prefix % MAX_PREFIXES) << PREFIX_SHIFT;
-        Self { prefix, max: max.min(MAX_SLOTS), slots: Vec::new(), free: VecDeque::new() }
+        Self { prefix, max: max.min(MAX_SLOTS), occupants: Vec::new(), marks: Vec::new(), free: VecDeque::new() }
     }
 
     /// How many slots are occupied.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.occupants.len() - self.free.len()
     }
 
     /// Occupies a slot; `None` when all are.
     pub(crate) fn insert(&mut self, occupant: T) -> Option<SessionId> {
-        let can_grow = self.slots.len() < self.max;
+        let can_grow = self.occupants.len() < self.max;
         let reused = if self.free.len() >= MIN_FREE || !can_grow { self.free.pop_front() } else { None };
         let index = match reused {
             Some(index) => index,
             None if can_grow => {
-                self.slots.push(Slot { generation: 0, is_changed: true, occupant: None });
-                self.slots.len() as u32 - 1
+                self.occupants.push(None);
+                self.marks.push(Mark::new(0));
+                self.occupants.len() as u32 - 1
             }
             None => return None,
         };
-        let slot = self.slots.get_mut(index as usize)?;
-        slot.generation = if slot.generation == MAX_GENERATION { 1 } else { slot.generation + 1 };
-        (slot.occupant, slot.is_changed) = (Some(occupant), true);
-        Some(SessionId(self.prefix | u32::from(slot.generation) << SLOT_BITS | index))
+        let (slot, mark) = self.occupants.get_mut(index as usize).zip(self.marks.get_mut(index as usize))?;
+        let last = mark.generation();
+        let generation = if last == MAX_GENERATION { 1 } else { last + 1 };
+        (*slot, *mark) = (Some(Box::new(occupant)), Mark::new(generation));
+        Some(id_of(self.prefix, index, *mark))
     }
 
     /// The id whose wire form is `id`, if it is in use here.
@@ -63,62 +89,62 @@ impl<T> Slots<T> {
     }
 
     pub(crate) fn get(&self, id: SessionId) -> Option<&T> {
-        let slot = self.slots.get(id.slot())?;
-        (slot.generation == id.generation() && id.0 >> PREFIX_SHIFT == self.prefix >> PREFIX_SHIFT)
-            .then_some(slot.occupant.as_ref())?
+        let (occupant, mark) = (self.occupants.get(id.slot())?, self.marks.get(id.slot())?);
+        if id_of(self.prefix, id.slot() as u32, *mark) == id { occupant.as_deref() } else { None }
     }
 
     pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut T> {
-        let slot = self.slots.get_mut(id.slot())?;
-        slot.is_changed = true;
-        (slot.generation == id.generation() && id.0 >> PREFIX_SHIFT == self.prefix >> PREFIX_SHIFT)
-            .then_some(slot.occupant.as_mut())?
+        let (occupant, mark) = (self.occupants.get_mut(id.slot())?, self.marks.get_mut(id.slot())?);
+        mark.change();
+        if id_of(self.prefix, id.slot() as u32, *mark) == id { occupant.as_deref_mut() } else { None }
     }
 
     /// Frees a slot.
     pub(crate) fn remove(&mut self, id: SessionId) -> Option<T> {
         self.get(id)?;
-        let occupant = self.slots.get_mut(id.slot())?.occupant.take();
+        let occupant = self.occupants.get_mut(id.slot())?.take();
         if occupant.is_some() {
             self.free.push_back(id.slot() as u32);
         }
-        occupant
+        occupant.map(|occupant| *occupant)
     }
 
     /// Every id in use and what stands behind it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, &T)> {
-        self.slots.iter().zip(0..).filter_map(|(slot, index)| {
-            let id = SessionId(self.prefix | u32::from(slot.generation) << SLOT_BITS | index);
-            slot.occupant.as_ref().map(|occupant| (id, occupant))
+        self.occupants.iter().zip(&self.marks).zip(0..).filter_map(|((occupant, mark), index)| {
+            occupant.as_deref().map(|occupant| (id_of(self.prefix, index, *mark), occupant))
         })
     }
 
     /// How many places there are, free ones among them.
     pub(crate) fn places(&self) -> usize {
-        self.slots.len()
+        self.occupants.len()
     }
 
     /// As [`Self::iter`], for some of the places, and whether the occupant may have changed since this was asked the last time.
     pub(crate) fn changes(&mut self, places: Range<usize>) -> impl Iterator<Item = (SessionId, &T, bool)> {
-        let (prefix, end) = (self.prefix, places.end.min(self.slots.len()));
+        let (prefix, end) = (self.prefix, places.end.min(self.occupants.len()));
         let begin = places.start.min(end);
-        let some = self.slots.get_mut(begin..end).unwrap_or_default();
-        some.iter_mut().zip(begin as u32..).filter_map(move |(slot, index)| {
-            let id = SessionId(prefix | u32::from(slot.generation) << SLOT_BITS | index);
-            let is_changed = std::mem::replace(&mut slot.is_changed, false);
-            slot.occupant.as_ref().map(|occupant| (id, occupant, is_changed))
+        let occupants = self.occupants.get(begin..end).unwrap_or_default();
+        let marks = self.marks.get_mut(begin..end).unwrap_or_default();
+        occupants.iter().zip(marks).zip(begin as u32..).filter_map(move |((occupant, mark), index)| {
+            let is_changed = mark.take_change();
+            occupant.as_deref().map(|occupant| (id_of(prefix, index, *mark), occupant, is_changed))
         })
     }
 
     /// As [`Self::iter`], to change what stands there.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (SessionId, &mut T)> {
         let prefix = self.prefix;
-        self.slots.iter_mut().enumerate().filter_map(move |(index, slot)| {
-            let id = SessionId(prefix | u32::from(slot.generation) << SLOT_BITS | index as u32);
-            slot.is_changed = true;
-            slot.occupant.as_mut().map(|occupant| (id, occupant))
+        self.occupants.iter_mut().zip(&mut self.marks).zip(0..).filter_map(move |((occupant, mark), index)| {
+            mark.change();
+            occupant.as_deref_mut().map(|occupant| (id_of(prefix, index, *mark), occupant))
         })
     }
+}
+
+fn id_of(prefix: u32, index: u32, mark: Mark) -> SessionId {
+    SessionId(prefix | u32::from(mark.generation()) << SLOT_BITS | index)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::event::Event;
 use crate::greeting::Greeting;
 use crate::outbox::Outbox;
 use crate::prefix_counts::PrefixCounts;
-use crate::session::Forwarded;
+use crate::session::{Forwarded, SpareBuffers};
 use crate::session_id::SessionId;
 use crate::startup::earnings::Earnings;
 use crate::startup::fragments::FragmentedPackets;
@@ -63,6 +63,8 @@ pub struct Endpoint {
     /// Sessions that may have something to send.
     pub(super) queue: VecDeque<SessionId>,
     pub(super) outbox: Outbox,
+    /// For control chunks of sessions.
+    pub(super) spare_buffers: SpareBuffers,
     pub(super) events: VecDeque<Event>,
     /// Hellos that the far end forwarded in the packet being processed.
     pub(super) forwarded: Vec<Forwarded>,
@@ -111,6 +113,7 @@ impl Endpoint {
             timers: Timers::default(),
             queue: VecDeque::new(),
             outbox: Outbox::default(),
+            spare_buffers: SpareBuffers::default(),
             events: VecDeque::new(),
             forwarded: Vec::new(),
             keying_jobs: 0,

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
+use crate::moment::Moment;
 use crate::session_id::SessionId;
 
 /// A session is not looked at again sooner than this. If something is due that has to wait until a packet goes out, it stays due:
@@ -19,13 +20,13 @@ const SPARE: usize = 2;
 const SMALL: usize = 1024;
 
 #[derive(Default)]
-pub(crate) struct Timers(BinaryHeap<Reverse<(Instant, SessionId)>>);
+pub(crate) struct Timers(BinaryHeap<Reverse<(Moment, SessionId)>>);
 
 impl Timers {
     /// `armed` is the time of the session's earliest entry here, which the session keeps; `deadline` is when it wants to be
     /// looked at.
-    pub(crate) fn arm(&mut self, now: Instant, id: SessionId, armed: &mut Option<Instant>, deadline: Option<Instant>) {
-        let Some(deadline) = deadline.map(|deadline| deadline.max(now + MIN_WAIT)) else { return };
+    pub(crate) fn arm(&mut self, now: Instant, id: SessionId, armed: &mut Option<Moment>, deadline: Option<Instant>) {
+        let Some(deadline) = deadline.map(|deadline| Moment::from(deadline.max(now + MIN_WAIT))) else { return };
         if armed.is_none_or(|armed| deadline < armed) {
             *armed = Some(deadline);
             self.0.push(Reverse((deadline, id)));
@@ -39,11 +40,11 @@ impl Timers {
 
     /// When the next entry comes up.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.0.peek().map(|Reverse((at, _))| *at)
+        self.0.peek().map(|Reverse((at, _))| at.instant())
     }
 
     /// Takes an entry that has come up. Whether it is the session's earliest is for the session to tell.
-    pub(crate) fn pop(&mut self, now: Instant) -> Option<(Instant, SessionId)> {
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<(Moment, SessionId)> {
         if self.next()? > now {
             return None;
         }
@@ -69,7 +70,7 @@ mod tests {
         timers.arm(now, id, &mut armed, Some(now));
         assert_eq!(timers.pop(now), None);
         let later = now + MIN_WAIT;
-        assert_eq!((timers.pop(later), armed), (Some((later, id)), Some(later)));
+        assert_eq!((timers.pop(later), armed), (Some((later.into(), id)), Some(later.into())));
         armed = None;
         timers.arm(later, id, &mut armed, Some(now));
         assert_eq!(timers.pop(later), None);

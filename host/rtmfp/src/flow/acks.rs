@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::moment::Moment;
+
 /// The longest an acknowledgement waits (§3.6.3.4.1).
 const DELAY: Duration = Duration::from_millis(200);
 /// Packets with user data that one acknowledgement may wait for.
@@ -20,7 +22,7 @@ pub(super) struct Acknowledging {
     /// ACK_NOW.
     now: bool,
     /// DELACK_ALARM.
-    alarm: Option<Instant>,
+    alarm: Option<Moment>,
     /// RX_DATA_PACKETS.
     data_packets: u8,
     /// There was user data in the packet being received.
@@ -45,7 +47,7 @@ impl Acknowledging {
             self.now = true;
         }
         if !self.now && self.alarm.is_none() {
-            self.alarm = Some(now + DELAY);
+            self.alarm = Some((now + DELAY).into());
         }
     }
 
@@ -58,12 +60,12 @@ impl Acknowledging {
     }
 
     pub(super) fn timeout(&self) -> Option<Instant> {
-        self.alarm
+        self.alarm.map(Moment::instant)
     }
 
     /// §3.6.3.4.4.
     pub(super) fn on_timeout(&mut self, now: Instant) {
-        if self.alarm.is_some_and(|alarm| alarm <= now) {
+        if self.timeout().is_some_and(|alarm| alarm <= now) {
             self.alarm = None;
             self.now = true;
         }

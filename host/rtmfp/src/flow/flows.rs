@@ -10,6 +10,7 @@ use super::config::FlowConfig;
 use super::error::FlowError;
 use super::event::{FlowEvent, MessageId, RecvFlowId, SendFlowId};
 use super::event_queue::EventQueue;
+use super::flow_list::FlowList;
 use super::lingering::Lingering;
 use super::options::{Delivery, FlowOptions, Order};
 use super::recv::{LastReceived, RecvFlow};
@@ -22,9 +23,9 @@ use crate::wire::chunk::{metadata_option, return_association_option};
 pub struct Flows {
     pub(super) config: Arc<FlowConfig>,
     /// F_OPEN and F_CLOSING flows, ascending by id. F_COMPLETE_LINGER needs no state: no id is used again.
-    pub(super) sending: Vec<SendFlow>,
+    pub(super) sending: FlowList<SendFlow>,
     /// RF_OPEN and RF_REJECTED flows, and complete ones with messages not delivered; ascending by id.
-    pub(super) receiving: Vec<RecvFlow>,
+    pub(super) receiving: FlowList<RecvFlow>,
     /// RF_COMPLETE_LINGER, the oldest first.
     pub(super) lingering: ThinVec<Lingering>,
     pub(super) events: EventQueue,
@@ -48,8 +49,8 @@ impl Flows {
         let controller = (config.congestion)();
         Self {
             config,
-            sending: Vec::new(),
-            receiving: Vec::new(),
+            sending: FlowList::None,
+            receiving: FlowList::None,
             lingering: ThinVec::new(),
             events: EventQueue::default(),
             buffered: 0,
@@ -79,8 +80,7 @@ impl Flows {
         }
         let id = self.next_id;
         self.next_id += 1;
-        grow_gently(&mut self.sending);
-        self.sending.push(SendFlow::new(id, options.priority, options.time_critical, startup));
+        self.sending.push(SendFlow::new(id, options.priority, options.time_critical, startup.as_slice().into()));
         Ok(SendFlowId(id))
     }
 
@@ -230,12 +230,5 @@ impl Flows {
     /// The next event. To be called until it returns `None`, after every call that takes `&mut self`.
     pub fn poll_event(&mut self) -> Option<FlowEvent> {
         self.events.pop()
-    }
-}
-
-/// Keeps a list that mostly has one or two elements from reserving room for four.
-pub(super) fn grow_gently<T>(list: &mut Vec<T>) {
-    if list.len() == list.capacity() && list.len() < 4 {
-        list.reserve_exact(1);
     }
 }

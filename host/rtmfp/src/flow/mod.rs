@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod event;
 mod event_queue;
+mod flow_list;
 mod flows;
 mod handover;
 mod lingering;

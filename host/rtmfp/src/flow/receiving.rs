@@ -3,7 +3,7 @@
 use super::acks::AckTiming;
 use super::config::FlowConfig;
 use super::event::{FlowEvent, RecvFlowId, SendFlowId};
-use super::flows::{Flows, STEPS_OF_FLOW, grow_gently};
+use super::flows::{Flows, STEPS_OF_FLOW};
 use super::recv::{LastReceived, RecvFlow, Room};
 use super::timing::Timing;
 use crate::wire::chunk::{BufferProbe, NextUserData, UserData, UserDataOptions};
@@ -33,7 +33,6 @@ impl Flows {
                 if self.receiving.len() >= self.config.max_receiving {
                     return;
                 }
-                grow_gently(&mut self.receiving);
                 self.receiving.insert(index, RecvFlow::new(chunk.flow_id));
                 self.start(index, &options);
                 self.acks.demand();

@@ -13,6 +13,7 @@ use super::lingering::{LINGER, Lingering};
 use super::options::Order;
 use super::ranges::SequenceSet;
 use super::reassembly::{Assembled, Reassembly};
+use crate::moment::Moment;
 use crate::wire::chunk::{Ack, BUFFER_BLOCK, FlowException, NextUserData, UserData};
 
 /// A flow with less buffer left than this acknowledges at once (§3.6.3.4.1).
@@ -24,7 +25,7 @@ enum State {
     /// RF_REJECTED, with EXCEPTION_CODE.
     Rejected(u64),
     /// RF_COMPLETE_LINGER, since when. Messages may still wait for the application.
-    Complete(Instant),
+    Complete(Moment),
 }
 
 /// How much more the session's receiving flows may buffer together, in bytes.
@@ -250,7 +251,7 @@ impl RecvFlow {
             && self.set.cumulative() >= self.final_number
             && !matches!(self.state, State::Complete(_))
         {
-            self.state = State::Complete(now);
+            self.state = State::Complete(now.into());
             // Nothing but fragments from beyond the end can be left in it.
             self.reassembly.clear();
             ack_now = true;
@@ -350,7 +351,7 @@ impl RecvFlow {
             State::Complete(since) if self.waiting.is_none() => Some(Lingering {
                 id: self.id,
                 cumulative: self.set.cumulative(),
-                until: since + LINGER,
+                until: since.instant() + LINGER,
                 should_ack: self.should_ack,
             }),
             _ => None,

@@ -8,6 +8,7 @@ use super::send;
 use super::send::Room;
 use super::send::{LastPut, Put};
 use super::timing::Timing;
+use crate::moment::Moment;
 
 /// What [`Flows::fill`] put into a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,8 +30,13 @@ impl Flows {
     /// [`Self::fill`] has something to put into a packet.
     pub fn wants_transmit(&self, timing: &Timing) -> bool {
         self.acks.is_due() && self.has_acks()
-            || self.transmitter.may_send(timing.now) && self.sending.iter().any(|flow| flow.is_ready(&self.config))
+            || self.has_data(timing.now)
             || self.sending.iter().any(|flow| flow.probe_at().is_some_and(|at| at <= timing.now))
+    }
+
+    /// There is user data that may be sent. Flows are asked first: mostly they have nothing, and the congestion window stands elsewhere in memory.
+    fn has_data(&self, now: Instant) -> bool {
+        self.sending.iter().any(|flow| flow.is_ready(&self.config)) && self.transmitter.may_send(now)
     }
 
     fn has_acks(&self) -> bool {
@@ -51,7 +57,7 @@ impl Flows {
         let (start, limit) = (out.len(), room.limit);
         self.expire(timing.now);
         let mut filled = Filled::default();
-        let data = self.transmitter.may_send(timing.now) && self.sending.iter().any(|flow| flow.is_ready(&self.config));
+        let data = self.has_data(timing.now);
         if self.acks.is_due() || data {
             filled.anything |= self.put_acks(out, limit);
         }
@@ -148,9 +154,10 @@ impl Flows {
 
     /// When [`Self::on_timeout`] is to be called. To be asked again after every call that takes `&mut self`.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let flows = self.sending.iter().flat_map(|flow| [flow.deadline(), flow.probe_at(), flow.held_until()]);
+        let busy = self.sending.iter().filter(|flow| !flow.is_idle());
+        let flows = busy.flat_map(|flow| [flow.deadline(), flow.probe_at(), flow.held_until()]);
         let lingering = self.lingering.first().map(|flow| flow.until);
-        flows.chain([self.acks.timeout(), self.transmitter.alarm, lingering]).flatten().min()
+        flows.chain([self.acks.timeout(), self.transmitter.alarm.map(Moment::instant), lingering]).flatten().min()
     }
 
     /// Does what is due. True if transmissions timed out: the session then backs its ERTO off (§3.5.2.2, §3.6.2.6).
@@ -164,7 +171,7 @@ impl Flows {
         if self.lingering.is_empty() {
             self.lingering = thin_vec::ThinVec::new();
         }
-        if self.transmitter.alarm.is_none_or(|alarm| now < alarm) {
+        if self.transmitter.alarm.is_none_or(|alarm| now < alarm.instant()) {
             return false;
         }
         self.transmitter.alarm = None;

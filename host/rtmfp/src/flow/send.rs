@@ -4,11 +4,14 @@ mod handover;
 
 use std::time::{Duration, Instant};
 
+use thin_vec::ThinVec;
+
 use super::config::FlowConfig;
 use super::event::{FlowEvent, SendFlowId};
 use super::options::Priority;
 use super::queue::{Acknowledged, Next, Outcome, Outgoing, Resume, SendQueue};
 use super::timing::Timing;
+use crate::moment::Moment;
 use crate::wire::chunk::{BUFFER_BLOCK, BufferProbe, NextUserData, UserData};
 use crate::wire::packet::CHUNK_HEADER_LEN;
 use crate::wire::vlu;
@@ -95,8 +98,8 @@ pub(super) struct SendFlow {
     pub(super) wants_room: bool,
     /// EXCEPTION.
     exception: bool,
-    /// STARTUP_OPTIONS, encoded, without a marker; `None` once acknowledged.
-    startup: Option<Box<[u8]>>,
+    /// STARTUP_OPTIONS, encoded, without a marker; empty once acknowledged.
+    startup: ThinVec<u8>,
     /// SEND_QUEUE, while there is something in it.
     queue: Option<Box<SendQueue>>,
     /// Where the next queue goes on.
@@ -109,7 +112,7 @@ pub(super) struct SendFlow {
     refused: Option<Box<Refused>>,
     /// Since when something has been waiting for the far end: sent and not acknowledged, with everything before it acknowledged, or
     /// queued while the far end has no room.
-    unacknowledged: Option<Instant>,
+    unacknowledged: Option<Moment>,
 }
 
 /// Makes an event of what became of a message.
@@ -122,7 +125,7 @@ pub(super) fn event(flow: u64, outcome: Outcome) -> FlowEvent {
 }
 
 impl SendFlow {
-    pub(super) fn new(id: u64, priority: Priority, time_critical: bool, startup: Vec<u8>) -> Self {
+    pub(super) fn new(id: u64, priority: Priority, time_critical: bool, startup: ThinVec<u8>) -> Self {
         Self {
             id,
             priority,
@@ -130,7 +133,7 @@ impl SendFlow {
             closing: false,
             wants_room: false,
             exception: false,
-            startup: Some(startup.into_boxed_slice()),
+            startup,
             queue: None,
             resume: Resume::default(),
             window: INITIAL_WINDOW,
@@ -158,7 +161,7 @@ impl SendFlow {
 
     /// Since when the far end has acknowledged nothing, though it had something to acknowledge.
     pub(super) fn unacknowledged_since(&self) -> Option<Instant> {
-        self.unacknowledged.filter(|_| !self.is_idle())
+        self.unacknowledged.filter(|_| !self.is_idle()).map(Moment::instant)
     }
 
     /// When the first message becomes too late.
@@ -191,9 +194,10 @@ impl SendFlow {
 
     /// A fragment can be sent as far as this flow is concerned (§3.6.2.3, §3.6.2.9).
     pub(super) fn is_ready(&self, config: &FlowConfig) -> bool {
+        let Some(queue) = &self.queue else { return false };
         (self.window > self.outstanding as u64 || self.exception)
             && !self.refused.as_ref().is_some_and(|refused| refused.held)
-            && self.queue.as_ref().is_some_and(|queue| queue.has_eligible(config.max_fragments))
+            && queue.has_eligible(config.max_fragments)
     }
 
     /// Everything up to the final sequence number is acknowledged (§3.6.2.11).
@@ -236,9 +240,10 @@ impl SendFlow {
         // fragment.
         let follows = preceding.is_some_and(|before| before.flow == self.id && before.number + 1 == number);
         // §3.6.2.3.1: the startup options go with the flow's first chunk in each packet.
-        let options_len = self.startup.as_ref().map_or(0, |options| options.len() + 1);
+        let has_options = !self.startup.is_empty();
+        let options_len = if has_options { self.startup.len() + 1 } else { 0 };
         let first_in_packet = preceding.is_none_or(|before| before.flow != self.id);
-        let options = self.startup.as_deref().filter(|_| first_in_packet);
+        let options = (has_options && first_in_packet).then_some(&*self.startup);
         let overhead = if follows {
             CHUNK_HEADER_LEN + 1
         } else {
@@ -280,7 +285,7 @@ impl SendFlow {
 
     /// Notes that the fragment is in the network.
     pub(super) fn sent(&mut self, now: Instant, number: u64, tsn: u64, size: usize) {
-        self.unacknowledged.get_or_insert(now);
+        self.unacknowledged.get_or_insert(now.into());
         if let Some(queue) = &mut self.queue {
             queue.sent(number, tsn, size);
         }
@@ -289,7 +294,7 @@ impl SendFlow {
 
     /// The far end advertised its buffer (§3.6.2.4).
     pub(super) fn advertised(&mut self, timing: &Timing, blocks: u64) {
-        self.startup = None;
+        self.startup = ThinVec::new();
         self.window = blocks.saturating_mul(BUFFER_BLOCK);
         if !self.is_cramped() {
             self.refused = None;
@@ -299,7 +304,7 @@ impl SendFlow {
         } else if self.probing.is_none() {
             let period = PROBE_MIN.max(timing.erto);
             self.probing = Some(Box::new(Probing { at: timing.now + PROBE_MIN, period }));
-            self.unacknowledged.get_or_insert(timing.now);
+            self.unacknowledged.get_or_insert(timing.now.into());
         }
     }
 
@@ -318,7 +323,7 @@ impl SendFlow {
         let settled = queue.settled();
         let acknowledged = queue.acknowledge(first, last, report);
         if queue.settled() != settled {
-            self.unacknowledged = (queue.is_awaiting() || self.window == 0).then_some(now);
+            self.unacknowledged = (queue.is_awaiting() || self.window == 0).then_some(now.into());
         }
         if queue.is_empty() {
             self.unacknowledged = None;

@@ -7,6 +7,7 @@ use super::queue::Acknowledged;
 use super::timing::Timing;
 use crate::congestion::{Controller, Feedback};
 use crate::datagram_size::MIN_DATAGRAM;
+use crate::moment::Moment;
 
 /// Packets with user data between acknowledgements or timeouts (§3.5.2.3).
 const BURST: u8 = 6;
@@ -94,14 +95,14 @@ pub(super) struct Transmitter {
     /// DATA_PACKET_COUNT.
     pub(super) burst: u8,
     /// When the first acknowledgement of the present batch came, and how many packets its acknowledgements still allow.
-    pub(super) batch: Option<Instant>,
+    pub(super) batch: Option<Moment>,
     batch_left: u8,
     /// Steps made for the far end's packets, receiving flows included, since they were last taken. They stand here because there is room.
     pub(super) steps: u32,
     pub(super) long_chunks: LongChunks,
     /// TIMEOUT_ALARM.
-    pub(super) alarm: Option<Instant>,
-    last_data: Option<Instant>,
+    pub(super) alarm: Option<Moment>,
+    last_data: Option<Moment>,
     /// Most sessions know nothing of time critical data.
     time_critical: Option<Box<TimeCritical>>,
     packet: Option<AckPacket>,
@@ -143,7 +144,7 @@ impl Transmitter {
     }
 
     fn is_in_batch(&self, now: Instant) -> bool {
-        self.batch.is_some_and(|began| now.saturating_duration_since(began) < BATCH)
+        self.batch.is_some_and(|began| now.saturating_duration_since(began.instant()) < BATCH)
     }
 
     /// There is an acknowledgement in the packet.
@@ -154,7 +155,7 @@ impl Transmitter {
         self.packet = Some(AckPacket::default());
         self.burst = 0;
         if !self.is_in_batch(now) {
-            (self.batch, self.batch_left) = (Some(now), 0);
+            (self.batch, self.batch_left) = (Some(now.into()), 0);
         }
     }
 
@@ -195,14 +196,14 @@ impl Transmitter {
     /// Tells the controller of a packet with acknowledgements, and waits for the next one (§3.6.2.6).
     pub(super) fn feedback(&mut self, timing: &Timing, feedback: &Feedback) {
         self.controller.on_feedback(feedback);
-        self.alarm = self.alarm.filter(|_| self.outstanding > 0).map(|_| timing.now + timing.erto);
+        self.alarm = self.alarm.filter(|_| self.outstanding > 0).map(|_| (timing.now + timing.erto).into());
     }
 
     pub(super) fn sent(&mut self, timing: &Timing, time_critical: bool) {
         self.burst = self.burst.saturating_add(1);
         self.batch_left = self.batch_left.saturating_sub(1);
-        self.alarm = Some(timing.now + timing.erto);
-        self.last_data = Some(timing.now);
+        self.alarm = Some((timing.now + timing.erto).into());
+        self.last_data = Some(timing.now.into());
         if time_critical {
             self.time_critical.get_or_insert_default().sending_until = Some(timing.now + TIME_CRITICAL);
         }
@@ -212,7 +213,7 @@ impl Transmitter {
     /// After a pause, the path is not what it was.
     pub(super) fn restart_after_pause(&mut self, timing: &Timing) {
         if self.outstanding == 0
-            && self.last_data.is_some_and(|last| timing.now.saturating_duration_since(last) > timing.erto)
+            && self.last_data.is_some_and(|last| timing.now.saturating_duration_since(last.instant()) > timing.erto)
         {
             self.controller.on_restart();
         }

@@ -82,7 +82,7 @@ impl Session {
                 }
             }
             State::FarCloseLinger { until } => {
-                if now >= *until {
+                if now >= until.instant() {
                     self.state = State::Closed;
                 }
             }

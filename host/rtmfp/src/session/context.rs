@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::control::SpareBuffers;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::event::Event;
@@ -27,6 +28,8 @@ pub(crate) struct Context<'a> {
     pub(crate) forwarded: &'a mut Vec<Forwarded>,
     /// Packets in pieces that far ends of sessions have sent.
     pub(crate) fragments: &'a mut FragmentedPackets,
+    /// For control chunks.
+    pub(crate) spare_buffers: &'a mut SpareBuffers,
     pub(crate) counters: &'a mut Counters,
     pub(crate) random: &'a mut dyn FnMut(&mut [u8]),
 }
@@ -37,6 +40,8 @@ pub(crate) struct Sending<'a> {
     pub(crate) config: &'a Config,
     /// Packets besides the one that is asked for.
     pub(crate) outbox: &'a mut Outbox,
+    /// Where the buffers of control chunks go.
+    pub(crate) spare_buffers: &'a mut SpareBuffers,
     pub(crate) counters: &'a mut Counters,
     pub(crate) random: &'a mut dyn FnMut(&mut [u8]),
     /// Other sessions receive time critical data.

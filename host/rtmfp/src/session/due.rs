@@ -36,7 +36,7 @@ impl Session {
     pub(super) fn unacknowledged_until(&self, config: &Config) -> Option<Instant> {
         let limit = config.unacknowledged_limit?;
         let until = self.flows.unacknowledged_since()?.checked_add(limit)?;
-        (self.heard + limit / 2 > until).then_some(until)
+        (self.heard() + limit / 2 > until).then_some(until)
     }
 
     /// When [`Self::handle_timeout`] is to be called next.
@@ -48,7 +48,7 @@ impl Session {
                 Some(others.into_iter().flatten().fold(at, Instant::min))
             }
             State::NearClose(closing) => Some(closing.next_request.min(closing.until)),
-            State::FarCloseLinger { until } => Some(*until),
+            State::FarCloseLinger { until } => Some(until.instant()),
             State::Closed => None,
         }
     }

@@ -24,7 +24,7 @@ const STANDSTILL_GRACE: Duration = Duration::from_secs(10);
 impl Session {
     /// A packet has come and is verified.
     pub(super) fn heard_from(&mut self, now: Instant) {
-        self.heard = now;
+        self.heard = now.into();
         self.suspect_until = None;
         self.rikeying = None;
         // A responder's packet proves nothing by itself: it may have crossed with the initiator's first, or that may be lost. An echoed
@@ -43,13 +43,13 @@ impl Session {
     /// Another endpoint sends from the session's address: asks the far end for a sign of life.
     pub(crate) fn suspect(&mut self, now: Instant) {
         if self.is_open() && self.suspect_until.is_none() {
-            self.suspect_until = Some(now + SUSPECT_LIMIT);
+            self.suspect_until = Some((now + SUSPECT_LIMIT).into());
             self.send_keepalive(now);
         }
     }
 
     pub(super) fn send_keepalive(&mut self, now: Instant) {
-        self.pinged = Some(now);
+        self.pinged = Some(now.into());
         self.put_control(|out| put_chunk(kind::PING, out, |_| ()));
     }
 
@@ -73,12 +73,13 @@ impl Session {
         if !self.is_open() {
             return;
         }
-        self.heard = (self.heard + stood).min(now);
+        let mut heard = (self.heard() + stood).min(now);
         let (limit, least) = (self.silence_limit(config), now + STANDSTILL_GRACE);
-        if self.heard + limit < least {
-            self.heard = (self.heard + (least - (self.heard + limit))).min(now);
+        if heard + limit < least {
+            heard = (heard + (least - (heard + limit))).min(now);
         }
-        self.suspect_until = self.suspect_until.map(|until| (until + stood).max(least));
+        self.heard = heard.into();
+        self.suspect_until = self.suspect_until.map(|until| (until.instant() + stood).max(least).into());
         self.pinged = None;
     }
 
@@ -91,19 +92,19 @@ impl Session {
 
     /// When the far end is given up, unless a packet comes before.
     pub(super) fn dead_at(&self, config: &Config) -> Instant {
-        let limit = self.heard + self.silence_limit(config);
-        self.suspect_until.map_or(limit, |until| until.min(limit))
+        let limit = self.heard() + self.silence_limit(config);
+        self.suspect_until.map_or(limit, |until| until.instant().min(limit))
     }
 
     /// When the next keepalive ping is due.
     pub(super) fn ping_at(&self, config: &Config) -> Instant {
         let is_first = self.role == Mode::Initiator && !self.is_confirmed;
-        let idle = if is_first { self.opened() + FIRST_PING } else { self.heard + config.keepalive };
+        let idle = if is_first { self.opened() + FIRST_PING } else { self.heard() + config.keepalive };
         match self.pinged {
             // RFC 7016 §3.5.4.1: not more often than once per ERTO.
-            Some(pinged) => pinged + self.rtt.timeout().max(MIN_PING_INTERVAL),
+            Some(pinged) => pinged.instant() + self.rtt.timeout().max(MIN_PING_INTERVAL),
             // The ping that was sent when the doubt arose does not count after a standstill: its reply may have been lost.
-            None if self.suspect_until.is_some() => self.heard,
+            None if self.suspect_until.is_some() => self.heard(),
             None => idle,
         }
     }

@@ -5,6 +5,7 @@
 pub(crate) mod budget;
 mod closing;
 mod context;
+mod control;
 mod due;
 mod keepalive;
 mod mobility;
@@ -19,5 +20,6 @@ mod sending;
 mod state;
 
 pub(crate) use context::{Context, Forwarded, Sending};
+pub(crate) use control::SpareBuffers;
 pub(crate) use open::{Established, Session};
 pub(crate) use receiving::Received;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::budget::Budget;
 use super::context::Context;
+use super::control::ControlChunks;
 use super::mobility::Mobility;
 use super::path_mtu::PathMtu;
 use super::rtt::Rtt;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::crypto::{Certificate, Opener, PeerId, Sealer, SessionKeys};
 use crate::event::Event;
 use crate::flow::{Flows, Timing};
+use crate::moment::Moment;
 use crate::startup::initiator_keying::CookieKey;
 use crate::token_bucket::TokenBucket;
 use crate::transmit::Transmit;
@@ -31,8 +33,8 @@ pub(crate) struct Session {
     pub(super) rtt: Rtt,
     pub(super) flows: Flows,
     pub(super) path: PathMtu,
-    /// Encoded chunks that wait for a packet.
-    pub(super) control: Vec<u8>,
+    /// Chunks that wait for a packet.
+    pub(super) control: ControlChunks,
     pub(super) identity: FarIdentity,
     pub(super) mobility: Option<Box<Mobility>>,
     /// What answered the initiator's keying, until the initiator has shown that it got it.
@@ -41,15 +43,15 @@ pub(crate) struct Session {
     /// something it has sent.
     pub(super) is_confirmed: bool,
     /// When the last packet came.
-    pub(super) heard: Instant,
+    pub(super) heard: Moment,
     /// When the last keepalive ping went out, if nothing came since.
-    pub(super) pinged: Option<Instant>,
+    pub(super) pinged: Option<Moment>,
     /// Another endpoint sends from the session's address: if the far end is silent until then, it is given up.
-    pub(super) suspect_until: Option<Instant>,
+    pub(super) suspect_until: Option<Moment>,
     /// What [`Self::bytes_buffered`] was when the endpoint asked last.
     pub(crate) buffered: usize,
     /// The session's earliest entry among the endpoint's timers.
-    pub(crate) armed: Option<Instant>,
+    pub(crate) armed: Option<Moment>,
     /// The work that it may make.
     pub(super) budget: Budget,
     /// Limits the hellos that are forwarded to it.
@@ -76,8 +78,15 @@ pub(crate) struct FarIdentity {
     unusual: Option<Box<Unusual>>,
     /// The certificate has static keys: the far end has opened the session with one of them.
     pub(super) has_static_keys: bool,
-    pub(crate) near_nonce: [u8; 32],
-    pub(crate) far_nonce: [u8; 32],
+    /// `None` once they are forgotten.
+    nonces: Option<Box<Nonces>>,
+}
+
+/// The nonces of both ends (RFC 7425 §4.6.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Nonces {
+    pub(crate) near: [u8; 32],
+    pub(crate) far: [u8; 32],
 }
 
 /// What a certificate has besides a canonical section without a hostname.
@@ -99,8 +108,7 @@ impl FarIdentity {
             peer_id,
             unusual: is_unusual.then(|| Box::new(Unusual { other_hash, hostname })),
             has_static_keys: certificate.has_static_keys(),
-            near_nonce: keys.near_nonce,
-            far_nonce: keys.far_nonce,
+            nonces: Some(Box::new(Nonces { near: keys.near_nonce, far: keys.far_nonce })),
         }
     }
 
@@ -108,6 +116,11 @@ impl FarIdentity {
     pub(crate) fn has_certificate(&self, certificate: &Certificate) -> bool {
         let other_hash = self.unusual.as_ref().and_then(|unusual| unusual.other_hash.as_ref());
         *other_hash.unwrap_or(&self.peer_id.0) == certificate.hash()
+    }
+
+    /// The nonces: zeros once they are forgotten.
+    pub(crate) fn nonces(&self) -> Nonces {
+        self.nonces.as_deref().copied().unwrap_or_default()
     }
 
     /// The certificate's hostname, if it has one that is not too long.
@@ -137,12 +150,12 @@ impl Session {
             rtt: Rtt::new(now),
             flows: Flows::new(Arc::clone(&config.flow)),
             path: PathMtu::new(config.max_datagram),
-            control: Vec::new(),
+            control: ControlChunks::default(),
             identity: FarIdentity::new(from.certificate, &from.keys),
             mobility: None,
             rikeying: None,
             is_confirmed: false,
-            heard: now,
+            heard: now.into(),
             pinged: None,
             suspect_until: None,
             buffered: 0,
@@ -173,6 +186,11 @@ impl Session {
         &self.identity
     }
 
+    /// Nobody will ask for the nonces any more.
+    pub(crate) fn forget_nonces(&mut self) {
+        self.identity.nonces = None;
+    }
+
     pub(crate) fn rtt(&self) -> &Rtt {
         &self.rtt
     }
@@ -188,13 +206,13 @@ impl Session {
     }
 
     pub(crate) fn heard(&self) -> Instant {
-        self.heard
+        self.heard.instant()
     }
 
     /// The initiator has repeated its keying: the datagram that answers it, unless the initiator has shown that it got it.
     pub(crate) fn repeat_rikeying(&mut self, now: Instant) -> Option<&[u8]> {
         if self.rikeying.is_some() {
-            self.heard = now;
+            self.heard = now.into();
         }
         self.rikeying.as_deref().map(|answer| &*answer.datagram)
     }
@@ -237,6 +255,6 @@ mod tests {
     /// A server holds a hundred thousand of them.
     #[test]
     fn an_idle_session_stays_small() {
-        assert!(size_of::<Session>() <= 1040, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() <= 912, "{}", size_of::<Session>());
     }
 }

@@ -23,7 +23,10 @@ impl Session {
     /// into the outbox.
     pub(super) fn fill_oversized(&mut self, sending: &mut Sending<'_>, out: &mut Vec<u8>) -> Option<Transmit> {
         match self.path.next_oversized() {
-            None => self.fill_packet(sending, sending.config.max_datagram, true, out).is_put.then_some(self.transmit),
+            None => {
+                let largest = sending.config.max_datagram;
+                self.fill_packet(sending, largest, true, out).is_put.then_some(self.transmit)
+            }
             Some(number) => self.fill_pieces(sending, number, out),
         }
     }

@@ -61,7 +61,7 @@ impl Session {
     /// Probes again, or goes on without a reply.
     pub(super) fn path_timeout(&mut self, context: &mut Context<'_>) {
         let elapsed = self.elapsed(context.now);
-        let verdict = self.path.on_timeout(context.now, elapsed, self.heard, context.config.max_datagram);
+        let verdict = self.path.on_timeout(context.now, elapsed, self.heard(), context.config.max_datagram);
         conclude(context, verdict);
         self.observe_path(context);
     }

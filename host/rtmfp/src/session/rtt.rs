@@ -6,6 +6,7 @@ mod handover;
 
 use std::time::{Duration, Instant};
 
+use crate::moment::Moment;
 use crate::wire::PacketHeader;
 use crate::wire::packet::TICK_MS;
 
@@ -24,7 +25,7 @@ const ECHO_LIFETIME: Duration = Duration::from_secs(128);
 #[derive(Clone, Debug)]
 pub(crate) struct Rtt {
     /// The origin of the clock whose ticks are sent.
-    epoch: Instant,
+    epoch: Moment,
     /// TS_RX, and TS_RX_TIME in milliseconds since `epoch`.
     received: Option<(u16, u32)>,
     /// TS_ECHO_TX.
@@ -43,7 +44,7 @@ impl Rtt {
     /// For a session that opens now.
     pub(crate) fn new(now: Instant) -> Self {
         Self {
-            epoch: now,
+            epoch: now.into(),
             received: None,
             echo_sent: None,
             echo_received: None,
@@ -55,7 +56,7 @@ impl Rtt {
 
     /// When the session opened.
     pub(crate) fn epoch(&self) -> Instant {
-        self.epoch
+        self.epoch.instant()
     }
 
     /// The low 16 bits of this end's clock.
@@ -64,7 +65,7 @@ impl Rtt {
     }
 
     fn millis(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.epoch).as_millis() as u64
+        now.saturating_duration_since(self.epoch()).as_millis() as u64
     }
 
     /// SRTT: the smoothed round trip time, once there was a measurement.

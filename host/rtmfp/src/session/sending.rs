@@ -13,8 +13,6 @@ use crate::wire::{PacketHeader, packet};
 
 /// The most bytes of control chunks that wait for a packet. Chunks beyond it are dropped, as the network might drop them.
 const MAX_CONTROL: usize = 8192;
-/// Bytes for which there is room as soon as a control chunk waits: those of a forwarded hello, without growing step by step.
-const CONTROL_ROOM: usize = 96;
 
 /// What came of an attempt to fill a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,21 +28,13 @@ pub(super) struct Packet {
 impl Session {
     /// Appends a control chunk to what waits for a packet, if there is room.
     pub(super) fn put_control(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
-        if self.control.capacity() == 0 {
-            self.control.reserve(CONTROL_ROOM);
-        }
-        let before = self.control.len();
-        let fits = write(&mut self.control) && self.control.len() <= MAX_CONTROL;
-        if !fits {
-            self.control.truncate(before);
-        }
-        fits
+        self.control.append(MAX_CONTROL, write)
     }
 
     /// Forwards a hello to the far end (RFC 7016 §3.5.1.5), if neither the asker's share nor the session's own limit is used up.
     pub(crate) fn forward(
         &mut self,
-        context: &Context<'_>,
+        context: &mut Context<'_>,
         hello: &ForwardedIHello<'_>,
         has_share: bool,
     ) -> Result<(), Deny> {
@@ -55,6 +45,7 @@ impl Session {
         if !has_share || context.config.max_forwards.is_some_and(|rate| !self.forwards.take(at, rate, 1)) {
             return Err(Deny::TooOften);
         }
+        self.control.reuse(context.spare_buffers);
         if self.put_control(|out| hello.put(out)) { Ok(()) } else { Err(Deny::QueueFull) }
     }
 
@@ -89,7 +80,7 @@ impl Session {
     /// Appends a packet of `size` bytes at most; `is_for_one` says that it is for one fragment alone.
     pub(super) fn fill_packet(
         &mut self,
-        sending: &Sending<'_>,
+        sending: &mut Sending<'_>,
         size: usize,
         is_for_one: bool,
         out: &mut Vec<u8>,
@@ -103,7 +94,8 @@ impl Session {
         header.put(out);
         let first_chunk = out.len();
         let limit = header_at + self.sealer.max_plain(size);
-        self.fill_control(limit, header_at + self.sealer.max_plain(config.max_datagram), out);
+        let largest = header_at + self.sealer.max_plain(config.max_datagram);
+        self.fill_control(sending, limit, largest, out);
         let mut filled = Filled::default();
         if self.is_open() {
             let room = Room { limit, payload: self.packet_payload(config, size), is_for_one };
@@ -132,22 +124,18 @@ impl Session {
 
     /// Moves as many waiting control chunks into the packet as fit. One that is too long for any packet of the present size goes alone,
     /// up to `largest`; one that is longer is dropped.
-    pub(super) fn fill_control(&mut self, limit: usize, largest: usize, out: &mut Vec<u8>) {
-        let (first_chunk, mut passed) = (out.len(), 0);
-        for raw in packet::chunks(&self.control) {
+    pub(super) fn fill_control(&mut self, sending: &mut Sending<'_>, limit: usize, largest: usize, out: &mut Vec<u8>) {
+        let (chunks, first_chunk, mut passed) = (self.control.bytes(), out.len(), 0);
+        for raw in packet::chunks(chunks) {
             let next = passed + packet::CHUNK_HEADER_LEN + raw.payload.len();
             let is_first = out.len() == first_chunk;
             if out.len() + (next - passed) <= if is_first { largest } else { limit } {
-                out.extend_from_slice(&self.control[passed..next]);
+                out.extend_from_slice(&chunks[passed..next]);
             } else if !is_first {
                 break;
             }
             passed = next;
         }
-        if passed == self.control.len() {
-            self.control = Vec::new();
-        } else {
-            self.control.drain(..passed);
-        }
+        self.control.drop_first(passed, sending.spare_buffers);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::moment::Moment;
+
 /// A Close Request is repeated at this interval (§3.5.5).
 const CLOSE_INTERVAL: Duration = Duration::from_secs(5);
 /// S_NEARCLOSE lasts at most this long.
@@ -19,7 +21,7 @@ pub(crate) enum State {
     /// S_FARCLOSE_LINGER: the far end has asked for the close, and may ask again.
     FarCloseLinger {
         /// When it ends.
-        until: Instant,
+        until: Moment,
     },
     /// S_CLOSED
     Closed,
@@ -47,6 +49,6 @@ impl State {
     }
 
     pub(crate) fn far_close_linger(now: Instant) -> Self {
-        State::FarCloseLinger { until: now + FAR_CLOSE_LINGER }
+        State::FarCloseLinger { until: (now + FAR_CLOSE_LINGER).into() }
     }
 }

@@ -10,6 +10,7 @@ use super::backoff::Backoff;
 use super::candidates::Candidates;
 use super::sealer::{StartupSealer, Width};
 use crate::crypto::{Certificate, Epd, Offer, Signing};
+use crate::moment::Moment;
 use crate::outbox::Outbox;
 use crate::transmit::{InterfaceId, Transmit};
 use crate::wire::TaggedAddress;
@@ -27,7 +28,7 @@ pub(crate) struct Initiation {
     deadline: Instant,
     stage: Stage,
     /// The earliest entry among the endpoint's timers, as in an open session.
-    pub(crate) armed: Option<Instant>,
+    pub(crate) armed: Option<Moment>,
 }
 
 enum Stage {

@@ -1,6 +1,6 @@
 //! The directory's entry of a peer.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use introd_policy::Peer;
 use rtmfp::{PeerId, SessionId};
@@ -11,8 +11,7 @@ use thin_vec::ThinVec;
 #[repr(align(64))]
 pub(super) struct Entry {
     pub(super) id: PeerId,
-    /// An empty list allocates nothing.
-    pub(super) reported: ThinVec<PackedAddress>,
+    pub(super) reported: ReportedAddresses,
     pub(super) owner: SessionId,
     pub(super) observed: PackedAddress,
     pub(super) instance: u16,
@@ -41,9 +40,81 @@ impl From<PackedAddress> for SocketAddr {
     }
 }
 
+/// The addresses that a peer reports, one after the other: those of IPv4 in seven bytes, others in nineteen. With the header of the list, one
+/// of IPv4 takes the least that the allocator has. An empty list allocates nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ReportedAddresses(ThinVec<u8>);
+
+const IPV4: u8 = 4;
+const IPV6: u8 = 6;
+
+impl ReportedAddresses {
+    pub(super) fn new(addresses: &[PackedAddress]) -> Self {
+        let length = |address: &PackedAddress| if address.ip.to_ipv4_mapped().is_some() { 7 } else { 19 };
+        let mut bytes = ThinVec::with_capacity(addresses.iter().map(length).sum());
+        for PackedAddress { ip, port } in addresses {
+            match ip.to_ipv4_mapped() {
+                Some(ip) => {
+                    bytes.push(IPV4);
+                    bytes.extend_from_slice(&ip.octets());
+                }
+                None => {
+                    bytes.push(IPV6);
+                    bytes.extend_from_slice(&ip.octets());
+                }
+            }
+            bytes.extend_from_slice(&port.to_be_bytes());
+        }
+        Self(bytes)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = SocketAddr> {
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || {
+            let (kind, after) = rest.split_first()?;
+            let (ip, after) = if *kind == IPV4 {
+                let (octets, after) = after.split_first_chunk::<4>()?;
+                (IpAddr::from(*octets), after)
+            } else {
+                let (octets, after) = after.split_first_chunk::<16>()?;
+                (IpAddr::from(*octets), after)
+            };
+            let (port, after) = after.split_first_chunk()?;
+            rest = after;
+            Some(SocketAddr::new(ip, u16::from_be_bytes(*port)))
+        })
+    }
+}
+
 impl Entry {
     pub(super) fn peer(&self, is_silent: bool) -> Peer {
-        let reported = self.reported.iter().map(|address| SocketAddr::from(*address)).collect();
+        let reported = self.reported.iter().collect();
         Peer { owner: self.owner, instance: self.instance, observed: self.observed.into(), reported, is_silent }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reported_addresses_come_back_in_their_order_and_one_of_ipv4_takes_little() {
+        let lists: [&[&str]; 4] = [
+            &[],
+            &["192.0.2.1:1935"],
+            &["[2001:db8::4]:1", "10.1.2.3:65535", "[fe80::1]:0", "0.0.0.0:7"],
+            &["192.0.2.1:1", "192.0.2.1:2", "[::]:3", "[::1]:4"],
+        ];
+        for list in lists {
+            let addresses: Vec<SocketAddr> = list.iter().map(|text| text.parse().unwrap()).collect();
+            let packed: Vec<PackedAddress> = addresses.iter().map(|address| PackedAddress::from(*address)).collect();
+            let reported = ReportedAddresses::new(&packed);
+            assert_eq!(reported.iter().collect::<Vec<_>>(), addresses);
+            assert_eq!(reported.0.len(), reported.0.capacity());
+        }
+        let one = ReportedAddresses::new(&[PackedAddress::from(SocketAddr::from(([192, 0, 2, 1], 1935)))]);
+        assert_eq!((one.0.len(), ReportedAddresses::default().0.capacity()), (7, 0));
+        let mapped: SocketAddr = "[::ffff:192.0.2.1]:1935".parse().unwrap();
+        assert_eq!(ReportedAddresses::new(&[mapped.into()]), one, "an IPv4 address is one however it is written");
     }
 }

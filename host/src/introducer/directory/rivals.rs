@@ -111,8 +111,7 @@ impl Rivals {
 
 #[cfg(test)]
 mod tests {
-    use thin_vec::ThinVec;
-
+    use super::super::entry::ReportedAddresses;
     use super::*;
 
     const ID: PeerId = PeerId([7; 32]);
@@ -123,7 +122,7 @@ mod tests {
 
     fn entry(number: u32) -> Entry {
         let observed = SocketAddr::from(([192, 0, 2, 1], 1)).into();
-        Entry { id: ID, reported: ThinVec::new(), owner: session(number), observed, instance: 0 }
+        Entry { id: ID, reported: ReportedAddresses::default(), owner: session(number), observed, instance: 0 }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use introd_flash::peer_info::PeerInfo;
+use rtmfp::Moment;
 
 /// The number of changes that are passed on at once: clients repeat themselves when their network changes.
 const BURST: u32 = 8;
@@ -14,14 +15,14 @@ const INTERVAL: Duration = Duration::from_secs(2);
 pub(super) struct AddressChanges {
     /// How many more changes are passed on at once, as of `counted`.
     left: u32,
-    counted: Instant,
+    counted: Moment,
     /// The last change that came too soon.
     waiting: Option<Box<PeerInfo>>,
 }
 
 impl AddressChanges {
     pub(super) fn new(now: Instant) -> Self {
-        Self { left: BURST, counted: now, waiting: None }
+        Self { left: BURST, counted: now.into(), waiting: None }
     }
 
     /// The change, if it is to be passed on now. Otherwise it is kept, and the time when to call [`AddressChanges::due`], unless an
@@ -31,24 +32,24 @@ impl AddressChanges {
             return Ok(info);
         }
         let is_first = self.waiting.replace(Box::new(info)).is_none();
-        Err(is_first.then(|| self.counted + INTERVAL))
+        Err(is_first.then(|| self.counted.instant() + INTERVAL))
     }
 
     /// Takes the change that has waited. Its time has come.
     pub(super) fn due(&mut self) -> Option<PeerInfo> {
         let info = self.waiting.take()?;
-        self.counted += INTERVAL;
+        self.counted = (self.counted.instant() + INTERVAL).into();
         Some(*info)
     }
 
     fn permits(&mut self, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.counted);
+        let passed = now.saturating_duration_since(self.counted.instant());
         let earned = u32::try_from(passed.as_millis() / INTERVAL.as_millis()).unwrap_or(u32::MAX);
         if self.left.saturating_add(earned) >= BURST {
-            (self.left, self.counted) = (BURST, now);
+            (self.left, self.counted) = (BURST, now.into());
         } else {
             self.left += earned;
-            self.counted += INTERVAL * earned;
+            self.counted = (self.counted.instant() + INTERVAL * earned).into();
         }
         let permits = self.left > 0;
         self.left -= u32::from(permits);

@@ -1,13 +1,13 @@
 //! A client of a worker.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use introd_flash::server::{ConnectionSettings, NetConnection};
 use introd_policy::AppActor;
 use introd_policy::message::{ClientId, ClientStats};
 use rtmfp::flow::SendFlowId;
-use rtmfp::{PeerId, SessionId};
+use rtmfp::{Moment, PeerId, SessionId};
 use smallvec::SmallVec;
 
 use super::address_changes::AddressChanges;
@@ -23,19 +23,20 @@ use crate::serve::rates::ClientRate;
 
 /// There are many of these, and most of them are idle: rarely used parts are boxed to save memory.
 pub(super) struct Client {
+    session: SessionId,
     pub(super) connection: NetConnection,
     /// The server's flows to the client, by stream.
     pub(super) sending: SmallVec<[(u32, SendFlowId); 1]>,
     /// The client's peer id and its seat in an application instance, once it is admitted.
     pub(super) place: Option<(PeerId, Seat)>,
     /// When the client last sent a message.
-    pub(super) active: Instant,
+    pub(super) active: Moment,
     /// The groups that it is in, if any.
     pub(super) groups: Option<Box<ClientGroups>>,
     /// The traffic since the client asked to connect.
-    pub(super) stats: ClientStats,
+    pub(super) counts: MessageCounts,
     /// When it was accepted.
-    pub(super) accepted: Option<Instant>,
+    pub(super) accepted: Option<Moment>,
     /// Its relation to the policy of its application, if there is one.
     pub(super) dealings: Option<Box<Dealings>>,
     /// What few clients have.
@@ -49,6 +50,25 @@ pub(super) struct Client {
     pub(super) nat: NatKind,
     /// How it counts among the clients at its address, if it does.
     pub(super) sighting: Option<Box<Sighting>>,
+}
+
+/// What the client has sent and been sent: [`ClientStats`] without what the session knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct MessageCounts {
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    pub(super) msg_in: u64,
+    pub(super) msg_out: u64,
+    pub(super) msg_dropped: u64,
+}
+
+impl MessageCounts {
+    /// The statistics of a client whose round trip time is `smoothed_rtt`, if that is known.
+    pub(super) fn stats(self, smoothed_rtt: Option<Duration>) -> ClientStats {
+        let Self { bytes_in, bytes_out, msg_in, msg_out, msg_dropped } = self;
+        let ping_rtt = smoothed_rtt.map_or(0, |rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX));
+        ClientStats { bytes_in, bytes_out, msg_in, msg_out, msg_dropped, ping_rtt }
+    }
 }
 
 /// What few clients have: those whose rates are limited, and those whose connections this server ends.
@@ -81,14 +101,15 @@ pub(super) struct Closing {
 
 impl Client {
     /// A client whose session has opened its first flow.
-    pub(super) fn new(settings: &Arc<ConnectionSettings>, now: Instant) -> Self {
+    pub(super) fn new(session: SessionId, settings: &Arc<ConnectionSettings>, now: Instant) -> Self {
         Self {
+            session,
             connection: NetConnection::new(Arc::clone(settings)),
             sending: SmallVec::new(),
             place: None,
-            active: now,
+            active: now.into(),
             groups: None,
-            stats: ClientStats::default(),
+            counts: MessageCounts::default(),
             accepted: None,
             dealings: None,
             seldom: None,
@@ -107,6 +128,11 @@ pub(super) fn client_id(session: SessionId) -> ClientId {
 }
 
 impl Client {
+    /// The client's session.
+    pub(super) fn session(&self) -> SessionId {
+        self.session
+    }
+
     /// What few clients have; this one has it from now on.
     pub(super) fn seldom(&mut self) -> &mut Seldom {
         self.seldom.get_or_insert_default()
@@ -151,8 +177,8 @@ impl Client {
 /// Each message is counted for the client, for its instance, and for the worker.
 impl Client {
     pub(super) fn count_received(&mut self, counters: &WorkerCounters, bytes: u64) {
-        self.stats.msg_in += 1;
-        self.stats.bytes_in += bytes;
+        self.counts.msg_in += 1;
+        self.counts.bytes_in += bytes;
         counters.add(Counter::MessagesIn);
         counters.add_many(Counter::BytesIn, bytes);
         if let Some((_, seat)) = &self.place {
@@ -161,8 +187,8 @@ impl Client {
     }
 
     pub(super) fn count_sent(&mut self, counters: &WorkerCounters, bytes: u64) {
-        self.stats.msg_out += 1;
-        self.stats.bytes_out += bytes;
+        self.counts.msg_out += 1;
+        self.counts.bytes_out += bytes;
         counters.add(Counter::MessagesOut);
         counters.add_many(Counter::BytesOut, bytes);
         if let Some((_, seat)) = &self.place {
@@ -171,7 +197,7 @@ impl Client {
     }
 
     pub(super) fn count_dropped(&mut self, counters: &WorkerCounters) {
-        self.stats.msg_dropped += 1;
+        self.counts.msg_dropped += 1;
         counters.add(Counter::MessagesDropped);
         if let Some((_, seat)) = &self.place {
             seat.instance().traffic().dropped();
@@ -193,6 +219,6 @@ mod tests {
     /// A server holds a hundred thousand of them.
     #[test]
     fn an_idle_client_stays_small() {
-        assert!(size_of::<Client>() <= 384, "{}", size_of::<Client>());
+        assert!(size_of::<Client>() <= 352, "{}", size_of::<Client>());
     }
 }

@@ -1,12 +1,14 @@
 //! How long a client has been silent, and how long it may be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rtmfp::Moment;
 
 /// The state of the watch over a client's silence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ClientSilence {
     /// When the client is checked next: its deadline in the agenda.
-    pub(super) due: Option<Instant>,
+    pub(super) due: Option<Moment>,
     /// How long the client may be silent, in milliseconds.
     pub(super) interval: u32,
     pub(super) stage: Stage,

@@ -3,7 +3,7 @@
 use introd_flash::amf::Value;
 use introd_flash::command::{Level, info};
 use introd_flash::server::{Action, CallError};
-use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientStats};
+use introd_policy::message::{AppEvent, ClientCommand, ClientId};
 use rtmfp::SessionId;
 use rtmfp::crypto::Epd;
 
@@ -79,11 +79,7 @@ impl ClientTurn<'_, '_> {
     }
 
     fn tell_stats(&self, client: &Client, token: u64) {
-        let ping_rtt = self.turn.endpoint.session(self.session).and_then(|info| info.smoothed_rtt);
-        let stats = ClientStats {
-            ping_rtt: ping_rtt.map_or(0, |rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)),
-            ..client.stats
-        };
+        let stats = client.counts.stats(self.turn.endpoint.session(self.session).and_then(|info| info.smoothed_rtt));
         if let Some(script) = client.script() {
             let _ = script.tell(AppEvent::Stats { client: client_id(self.session), token, stats: Some(stats) });
         }

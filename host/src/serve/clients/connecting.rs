@@ -8,11 +8,11 @@ use introd_flash::uri::{AppPath, PathError};
 use introd_log::Refused;
 use introd_native::{Callback, PluginAnswer};
 use introd_policy::decision::{ConnectDecision, ConnectInput, ConnectStep, PolicyKind};
-use introd_policy::message::{AppEvent, ClientInfo, ClientStats};
+use introd_policy::message::{AppEvent, ClientInfo};
 use introd_policy::{AppActor, InstanceName, RequestId, Verdict};
 use rtmfp::{SessionId, SessionInfo};
 
-use super::client::{Client, client_id};
+use super::client::{Client, MessageCounts, client_id};
 use super::client_turn::ClientTurn;
 use super::ending::THE_SERVER;
 use super::identities;
@@ -111,7 +111,7 @@ impl ClientTurn<'_, '_> {
         let script = seat.instance().actor().cloned();
         client.place = Some((connect.info.far_id, seat));
         client.dealings = Some(Box::default());
-        client.stats = ClientStats::default();
+        client.counts = MessageCounts::default();
         let (Some(script), Some(request)) = (script, request) else {
             return failed("too many requests wait for replies");
         };
@@ -215,7 +215,9 @@ impl ClientTurn<'_, '_> {
             tracing::warn!(%session, %error, "connect could not be answered");
             return;
         }
-        client.accepted = Some(self.turn.now);
+        client.accepted = Some(self.turn.now.into());
+        // The application has got them with the `connect`.
+        self.turn.endpoint.forget_nonces(session);
         seat.instance().traffic().accepted();
         self.turn.counters().add(Counter::Connects);
         let place = seat.instance().shared_name();

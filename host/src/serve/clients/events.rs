@@ -49,7 +49,7 @@ impl Clients {
                 self.tell_asked_before(session);
                 self.cancel_connect(turn, session, &reason.to_string());
                 self.tell_plugins_gone(session, &reason.to_string());
-                if let Some(mut client) = self.take_out(session) {
+                if let Some(mut client) = self.clients.remove(&session) {
                     client.lose_sight(turn);
                     if client.accepted.is_some() {
                         turn.counters().add(Counter::Disconnects);
@@ -105,7 +105,8 @@ impl Clients {
     fn handle_flow(&mut self, turn: &mut Turn<'_>, session: SessionId, event: FlowEvent) {
         let now = turn.now;
         let settings = &turn.services().connection;
-        let client = self.clients.entry(session).or_insert_with(|| Box::new(Client::new(settings, now)));
+        let make = || Box::new(Client::new(session, settings, now));
+        let Some(client) = self.clients.get_or_insert_with(session, make) else { return };
         let actions = &mut self.agenda.actions;
         let mut work = 0;
         match event {
@@ -117,7 +118,7 @@ impl Clients {
                 }
             }
             FlowEvent::Message { flow, data, .. } => {
-                client.active = now;
+                client.active = now.into();
                 client.count_received(turn.counters(), data.len() as u64);
                 client.connection.on_message(flow.0, &data, actions);
                 work = costs::of_message(&data);

@@ -12,14 +12,14 @@ use introd_flash::command::{Level, info};
 use introd_flash::server::{NetConnection, Rejection};
 use introd_netgroup::channel::{GroupChannels, JoinLimits};
 use introd_netgroup::{GroupDigest, GroupKey};
-use introd_policy::message::{ClientCommand, ClientStats};
+use introd_policy::message::ClientCommand;
 use introd_policy::{InstanceName, OpenCall};
 use rtmfp::flow::SendFlowId;
 use rtmfp::handover::Clock;
-use rtmfp::{PeerId, SessionId};
+use rtmfp::{Moment, PeerId, SessionId};
 
 use super::bookkeeping::Bookkeeping;
-use super::client::{Client, Closing, Dealings, client_id};
+use super::client::{Client, Closing, Dealings, MessageCounts, client_id};
 use super::client_groups::{ClientGroups, Membership};
 use super::ending::Ending;
 use super::table::Clients;
@@ -62,7 +62,7 @@ impl Clients {
     /// Processes what waits within the clients' connections: it is not part of their records.
     pub(in crate::serve) fn prepare_handover(&mut self, turn: &mut Turn<'_>) {
         let waiting = self.clients.iter().filter(|(_, client)| client.connection.has_barriers());
-        let waiting: Vec<SessionId> = waiting.map(|(session, _)| *session).collect();
+        let waiting: Vec<SessionId> = waiting.map(|(session, _)| session).collect();
         for session in waiting {
             self.with_client(turn, session, |client_turn, client| {
                 client.connection.give_up_barriers(&mut client_turn.agenda.actions);
@@ -80,11 +80,6 @@ impl Clients {
         self.clients.get(&session).map(|client| record(session, client, turn, clock))
     }
 
-    /// Makes room for so many clients at once.
-    pub(in crate::serve) fn make_room(&mut self, clients: usize) {
-        self.clients.reserve(clients);
-    }
-
     /// Makes a client of another process, whose session is prepared and sends its packets there. Nobody finds the client yet.
     pub(in crate::serve) fn prepare(
         &self,
@@ -94,12 +89,13 @@ impl Clients {
         address: SocketAddr,
     ) -> PreparedClient {
         let services = &info.services;
-        let mut client = Box::new(Client::new(&services.connection, clock.read(record.active)));
+        let session = SessionId::from_wire(record.session);
+        let mut client = Box::new(Client::new(session, &services.connection, clock.read(record.active)));
         client.connection = NetConnection::take_over(Arc::clone(&services.connection), record.connection);
         client.sending = record.sending.iter().map(|(stream, flow)| (*stream, SendFlowId(*flow))).collect();
         let [bytes_in, bytes_out, msg_in, msg_out, msg_dropped] = record.stats;
-        client.stats = ClientStats { bytes_in, bytes_out, msg_in, msg_out, msg_dropped, ping_rtt: 0 };
-        client.accepted = clock.read_any(record.accepted);
+        client.counts = MessageCounts { bytes_in, bytes_out, msg_in, msg_out, msg_dropped };
+        client.accepted = clock.read_any(record.accepted).map(Moment::from);
         client.dealings = record.calls.map(|calls| Box::new(Dealings { calls }));
         client.is_proven = record.is_proven;
         client.nat = NatKind::of(address, &record.reported);
@@ -119,7 +115,6 @@ impl Clients {
             client.place = Some((PeerId(*peer), seat));
             place = None;
         }
-        let session = SessionId::from_wire(record.session);
         PreparedClient { session, address, client, place, groups: record.groups, reported: record.reported }
     }
 
@@ -155,10 +150,10 @@ impl Clients {
             client.sight(turn, address, &reported);
             client.groups = groups.map(|groups| self.groups_of(turn, session, &client, groups));
             let due = now + Duration::from_millis(client.silence.interval.into());
-            client.silence.due = Some(due);
+            client.silence.due = Some(due.into());
             self.agenda.silence.insert(due, session);
         }
-        self.clients.insert(session, client);
+        self.clients.insert(client);
         if is_refused {
             let (code, why) = ("NetConnection.Connect.AppShutdown", "its application is gone");
             self.close_with(turn, session, Level::Error, code, "The application is gone.", why);
@@ -239,16 +234,16 @@ fn record(session: SessionId, client: &Client, turn: &Turn<'_>, clock: Clock) ->
         PlaceRecord { peer: peer.0, adaptor, vhost, application, instance }
     });
     let known = client.place.as_ref().and_then(|(peer, _)| turn.services().directory.lookup(peer));
-    let ClientStats { bytes_in, bytes_out, msg_in, msg_out, msg_dropped, .. } = client.stats;
+    let MessageCounts { bytes_in, bytes_out, msg_in, msg_out, msg_dropped } = client.counts;
     ClientRecord {
         session: session.get(),
         connection: client.connection.hand_over(),
         sending: client.sending.iter().map(|(stream, flow)| (*stream, flow.0)).collect(),
         place,
-        active: clock.write(client.active),
+        active: clock.write(client.active.instant()),
         groups: client.groups.as_deref().map(record_groups),
         stats: [bytes_in, bytes_out, msg_in, msg_out, msg_dropped],
-        accepted: clock.write_any(client.accepted),
+        accepted: clock.write_any(client.accepted.map(Moment::instant)),
         calls: client.dealings.as_ref().map(|dealings| dealings.calls.clone()),
         closing: client.closing_flow(),
         ending: client.ending().map(|ending| (ending.by.to_string(), ending.reason.to_string())),

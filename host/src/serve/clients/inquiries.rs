@@ -1,7 +1,6 @@
 //! Answers what the administration asks.
 
-use introd_policy::message::ClientStats;
-use rtmfp::SessionId;
+use rtmfp::{Moment, SessionId};
 
 use super::table::Clients;
 use crate::serve::inquiry::{ClientLine, ClientReport, Inquiry, WorkerReport};
@@ -32,23 +31,22 @@ impl Clients {
 
     fn client_line(&self, turn: &Turn<'_>, session: SessionId) -> Option<ClientLine> {
         let client = self.clients.get(&session)?;
-        let connected_for = turn.now.saturating_duration_since(client.accepted?);
+        let connected_for = turn.now.saturating_duration_since(client.accepted?.instant());
         Some(ClientLine { connected_for, is_proven: client.is_proven })
     }
 
     fn report_client(&self, turn: &Turn<'_>, session: SessionId) -> Option<ClientReport> {
         let (peer, seat) = self.place(session)?;
         let (client, info) = (self.clients.get(&session)?, turn.endpoint.session(session)?);
-        let ping_rtt = info.smoothed_rtt.map_or(0, |rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX));
         Some(ClientReport {
             session,
             peer: *peer,
             is_proven: info.is_proven,
             instance: seat.instance().clone(),
             address: info.far_address,
-            connected_for: turn.now.saturating_duration_since(client.accepted.unwrap_or(turn.now)),
+            connected_for: turn.now.saturating_duration_since(client.accepted.map_or(turn.now, Moment::instant)),
             silent_for: turn.now.saturating_duration_since(info.heard),
-            stats: ClientStats { ping_rtt, ..client.stats },
+            stats: client.counts.stats(info.smoothed_rtt),
             memberships: client
                 .groups
                 .iter()

@@ -115,7 +115,7 @@ impl ClientTurn<'_, '_> {
         client.silence.interval = millis(keepalive.server);
         if client.silence.due.is_none() && client.connection.is_connected() {
             let due = self.turn.now + keepalive.server;
-            client.silence.due = Some(due);
+            client.silence.due = Some(due.into());
             self.agenda.silence.insert(due, self.session);
         }
         client.connection.set_keepalive_timers(

@@ -21,7 +21,7 @@ impl Clients {
             return;
         }
         // What waited of an earlier change is among them.
-        self.agenda.republishing.waiting = self.clients.keys().copied().collect();
+        self.agenda.republishing.waiting = self.clients.keys().collect();
         self.agenda.republishing.next = Some(turn.now);
     }
 

@@ -77,7 +77,7 @@ impl Clients {
                 (Stage::Silent, now + POLL)
             };
             client.silence.stage = stage;
-            client.silence.due = Some(due);
+            client.silence.due = Some(due.into());
             self.agenda.silence.insert(due, session);
             if (was == Stage::Silent) != (stage == Stage::Silent) {
                 self.note_silence(turn.info, session, stage == Stage::Silent);
@@ -98,8 +98,8 @@ impl Clients {
         let Some(due) = silence.due.filter(|_| silence.probes == 0 && silence.stage != Stage::Silent) else { return };
         turn.endpoint.ping(now, session, &[]);
         let next = now + PROBE_PERIOD;
-        *silence = ClientSilence { due: Some(next), stage: Stage::Asked, probes: 1, ..*silence };
-        self.agenda.silence.remove(due, session);
+        *silence = ClientSilence { due: Some(next.into()), stage: Stage::Asked, probes: 1, ..*silence };
+        self.agenda.silence.remove(due.instant(), session);
         self.agenda.silence.insert(next, session);
     }
 
@@ -134,7 +134,7 @@ impl Clients {
     /// Forgets a client that is gone.
     pub(super) fn forget_silence(&mut self, session: SessionId) {
         if let Some(due) = self.clients.get_mut(&session).and_then(|client| client.silence.due.take()) {
-            self.agenda.silence.remove(due, session);
+            self.agenda.silence.remove(due.instant(), session);
         }
     }
 }

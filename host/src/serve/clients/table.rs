@@ -1,6 +1,5 @@
 //! The table of the clients of one worker.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +9,7 @@ use rtmfp::{PeerId, SessionId};
 
 use super::agenda::Agenda;
 use super::client::Client;
+use super::client_table::ClientTable;
 use super::client_turn::ClientTurn;
 use super::doubts::Doubts;
 use super::ending::Ending;
@@ -17,14 +17,9 @@ use crate::apps::{AppInstance, Seat};
 use crate::meetings::NatKind;
 use crate::serve::turn::{Turn, WorkerInfo};
 
-/// The table shrinks when it has more than this many times as many places as clients,
-const SPARE: usize = 8;
-/// and so many besides.
-const SMALL: usize = 1024;
-
 /// The clients of one worker.
 pub(in crate::serve) struct Clients {
-    pub(super) clients: HashMap<SessionId, Box<Client>>,
+    pub(super) clients: ClientTable,
     pub(super) agenda: Agenda,
     /// Sessions whose ids other sessions show too.
     pub(super) doubts: Doubts,
@@ -35,21 +30,12 @@ pub(in crate::serve) struct Clients {
 impl Clients {
     pub(in crate::serve) fn new(info: &WorkerInfo, now: Instant) -> Self {
         let idle_check = now + info.services.applications.config().server.idle_check_interval;
-        Self { clients: HashMap::new(), agenda: Agenda::default(), doubts: Doubts::default(), idle_check }
+        Self { clients: ClientTable::default(), agenda: Agenda::default(), doubts: Doubts::default(), idle_check }
     }
 
     /// How many sessions have opened a flow: clients, and those that ask to be.
     pub(in crate::serve) fn count(&self) -> usize {
         self.clients.len()
-    }
-
-    /// Takes a client out of the table, and gives memory back if the table has far more places than it needs.
-    pub(super) fn take_out(&mut self, session: SessionId) -> Option<Box<Client>> {
-        let client = self.clients.remove(&session);
-        if self.clients.capacity() > SPARE * self.clients.len() + SMALL {
-            self.clients.shrink_to(2 * self.clients.len());
-        }
-        client
     }
 
     /// The application instance that a client is connected to. A session that waits to be accepted, or was rejected, is no client of it.

@@ -13,7 +13,7 @@ use crate::serve::turn::Turn;
 impl Clients {
     /// Tells the clients that the server stops. AIR notices a close only when its control flow is rejected too.
     pub(in crate::serve) fn say_goodbye(&mut self, turn: &mut Turn<'_>) {
-        let all: Vec<SessionId> = self.clients.keys().copied().collect();
+        let all: Vec<SessionId> = self.clients.keys().collect();
         for session in all {
             self.with_client(turn, session, |client_turn, client| {
                 client.ends(Ending::by_server("the server stops"));
@@ -42,7 +42,7 @@ impl Clients {
 
     /// Postpones the closing of clients by the time for which the worker stood still, since it could receive nothing meanwhile.
     pub(in crate::serve) fn stood_still(&mut self, stood: Duration) {
-        self.clients.values_mut().for_each(|client| client.active += stood);
+        self.clients.values_mut().for_each(|client| client.active = (client.active.instant() + stood).into());
         self.agenda.closing.postpone(stood);
     }
 
@@ -67,10 +67,10 @@ impl Clients {
             let limit = seat.instance().settings().idle_clients;
             limit.enable
                 && !client.is_closing()
-                && turn.now.saturating_duration_since(client.active) >= limit.max_idle_time
+                && turn.now.saturating_duration_since(client.active.instant()) >= limit.max_idle_time
         };
         let idle: Vec<SessionId> =
-            self.clients.iter().filter(|(_, client)| is_idle(client)).map(|(id, _)| *id).collect();
+            self.clients.iter().filter(|(_, client)| is_idle(client)).map(|(id, _)| id).collect();
         for session in idle {
             tracing::info!(%session, "client has been idle for too long: closed");
             let code = "NetConnection.Connect.IdleTimeout";

@@ -199,7 +199,6 @@ impl Worker {
         // Those that came first before the others.
         all.sort_by_cached_key(|client| client.order());
         let (mut turn, clients, _) = self.turn(now);
-        clients.make_room(all.len());
         let mut waiting = Vec::new();
         for client in all {
             if client.waits() {

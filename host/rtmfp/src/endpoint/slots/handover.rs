@@ -1,6 +1,6 @@
 //! Which slots there are as a record, and back.
 
-use super::{Slot, Slots};
+use super::{Mark, Slots, id_of};
 use crate::handover::StateError;
 use crate::session_id::{MAX_GENERATION, MAX_PREFIXES, PREFIX_SHIFT, SessionId};
 
@@ -12,7 +12,7 @@ impl<T> Slots<T> {
 
     /// The generation of each slot, and the free slots, the one that has been free for longest first.
     pub(crate) fn record(&self) -> (Vec<u8>, Vec<u32>) {
-        (self.slots.iter().map(|slot| slot.generation).collect(), self.free.iter().copied().collect())
+        (self.marks.iter().map(|mark| mark.generation()).collect(), self.free.iter().copied().collect())
     }
 
     /// Makes the slots what they were, with these occupants. Slots that are neither occupied nor listed as free have become free.
@@ -32,20 +32,17 @@ impl<T> Slots<T> {
         if generations.iter().any(|generation| *generation > MAX_GENERATION) {
             return Err(StateError::Invalid("a generation of a session id"));
         }
-        self.slots = generations
-            .iter()
-            .map(|generation| Slot { generation: *generation, is_changed: true, occupant: None })
-            .collect();
-        let prefix = self.prefix;
+        self.marks = generations.iter().map(|generation| Mark::new(*generation)).collect();
+        self.occupants = std::iter::repeat_with(|| None).take(found).collect();
         let mut is_listed = vec![false; found];
         for (id, occupant) in occupants {
-            let slot = self.slots.get_mut(id.slot()).filter(|slot| {
-                slot.generation == id.generation()
-                    && id.get() >> PREFIX_SHIFT == prefix >> PREFIX_SHIFT
-                    && slot.generation > 0
-            });
+            let is_known = self
+                .marks
+                .get(id.slot())
+                .is_some_and(|mark| mark.generation() > 0 && id_of(self.prefix, id.slot() as u32, *mark) == id);
+            let slot = self.occupants.get_mut(id.slot()).filter(|_| is_known);
             let slot = slot.ok_or(StateError::Invalid("a session id"))?;
-            if slot.occupant.replace(occupant).is_some() {
+            if slot.replace(Box::new(occupant)).is_some() {
                 return Err(StateError::Invalid("two sessions of one id"));
             }
             is_listed[id.slot()] = true;

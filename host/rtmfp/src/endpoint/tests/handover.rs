@@ -53,6 +53,26 @@ fn the_state_is_the_same_after_it_was_taken_over() {
 }
 
 #[test]
+fn nonces_go_over_unless_they_are_forgotten() {
+    let mut pair = pair();
+    let (server, at_server) = (pair.server, pair.at_server);
+    let nonces = |endpoint: &Endpoint| {
+        let session = endpoint.session(at_server).unwrap();
+        (session.near_nonce, session.far_nonce)
+    };
+    let now = pair.bench.now;
+    let before = nonces(pair.bench.endpoint(server));
+    assert!(before.0 != [0; 32] && before.1 != [0; 32]);
+    let state = pair.bench.endpoint(server).hand_over(now);
+    assert_eq!(nonces(&taken_over(now, 0, state).unwrap()), before);
+    pair.bench.ask(server, |endpoint, _| endpoint.forget_nonces(at_server));
+    let state = pair.bench.endpoint(server).hand_over(now);
+    let forgotten = ([0; 32], [0; 32]);
+    assert_eq!(nonces(pair.bench.endpoint(server)), forgotten);
+    assert_eq!(nonces(&taken_over(now, 0, state).unwrap()), forgotten);
+}
+
+#[test]
 fn an_interface_that_the_driver_does_not_have_is_an_error() {
     let (pair, state) = busy();
     let mut endpoint = Endpoint::new(pair.bench.now, server(1), [5; 32]);

@@ -13,7 +13,7 @@ impl RecvFlow {
         let phase = match self.state {
             State::Open => RecvPhaseRecord::Open,
             State::Rejected(exception) => RecvPhaseRecord::Rejected(exception),
-            State::Complete(since) => RecvPhaseRecord::Complete(clock.write(since)),
+            State::Complete(since) => RecvPhaseRecord::Complete(clock.write(since.instant())),
         };
         let waiting = self.waiting.iter().flat_map(|waiting| &waiting.messages);
         RecvFlowRecord {
@@ -42,7 +42,7 @@ impl RecvFlow {
         let state = match record.phase {
             RecvPhaseRecord::Open => State::Open,
             RecvPhaseRecord::Rejected(exception) => State::Rejected(exception),
-            RecvPhaseRecord::Complete(since) => State::Complete(clock.read(since)),
+            RecvPhaseRecord::Complete(since) => State::Complete(clock.read(since).into()),
         };
         let messages: Vec<Assembled> = record.waiting.into_iter().map(assembled).collect();
         let bytes = messages.iter().map(|message| message.data.len() + MESSAGE_OVERHEAD).sum();

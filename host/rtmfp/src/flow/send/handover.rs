@@ -6,6 +6,7 @@ use super::{Probing, Refused, SendFlow};
 use crate::flow::options::Priority;
 use crate::flow::queue::{Resume, SendQueue};
 use crate::handover::{Clock, MAX_NUMBER, RefusedRecord, SendFlowRecord, StateError};
+use crate::moment::Moment;
 
 const PRIORITIES: [Priority; 5] =
     [Priority::Background, Priority::Low, Priority::Normal, Priority::High, Priority::Highest];
@@ -24,13 +25,13 @@ impl SendFlow {
             closing: self.closing,
             wants_room: self.wants_room,
             exception: self.exception,
-            startup: self.startup.as_deref().map(Into::into),
+            startup: (!self.startup.is_empty()).then(|| self.startup.to_vec()),
             resume: (self.resume.messages, self.resume.fragments),
             queue: self.queue.as_ref().map(|queue| queue.record(clock)),
             window: self.window,
             probing: self.probing.as_ref().map(|probing| (clock.write(probing.at), nanos(probing.period))),
             refused,
-            unacknowledged: clock.write_any(self.unacknowledged),
+            unacknowledged: clock.write_any(self.unacknowledged.map(Moment::instant)),
         }
     }
 
@@ -50,7 +51,7 @@ impl SendFlow {
             closing: record.closing,
             wants_room: record.wants_room,
             exception: record.exception,
-            startup: record.startup.map(Vec::into_boxed_slice),
+            startup: record.startup.unwrap_or_default().as_slice().into(),
             queue: queue.map(Box::new),
             resume: Resume { messages, fragments },
             window: record.window,
@@ -62,7 +63,7 @@ impl SendFlow {
                 let (until, period) = (clock.read(refused.until), Duration::from_nanos(refused.period));
                 Box::new(Refused { until, period, held: refused.held })
             }),
-            unacknowledged: clock.read_any(record.unacknowledged),
+            unacknowledged: clock.read_any(record.unacknowledged).map(Moment::from),
         })
     }
 }

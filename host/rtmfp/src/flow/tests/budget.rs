@@ -236,7 +236,7 @@ fn a_burst_goes_on_with_an_acknowledgement_or_a_timeout_only() {
     // A timeout that comes right after acknowledgements ends their batch.
     sender.ack(millis(330), 0, &[]);
     sender.ack(millis(331), 0, &[]);
-    sender.flows.transmitter.alarm = Some(millis(331));
+    sender.flows.transmitter.alarm = Some(millis(331).into());
     sender.flows.on_timeout(&at(millis(331)));
     assert_eq!(sender.burst(millis(331)), 6);
 }

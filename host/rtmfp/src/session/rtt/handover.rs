@@ -6,7 +6,7 @@ use crate::handover::{Clock, RttRecord};
 impl Rtt {
     pub(crate) fn record(&self, clock: Clock) -> RttRecord {
         RttRecord {
-            epoch: clock.write(self.epoch),
+            epoch: clock.write(self.epoch()),
             received: self.received,
             echo_sent: self.echo_sent,
             echo_received: self.echo_received,
@@ -20,7 +20,7 @@ impl Rtt {
     pub(crate) fn from_record(clock: Clock, record: &RttRecord) -> Self {
         let max = micros(ECHO_LIFETIME);
         Self {
-            epoch: clock.read(record.epoch),
+            epoch: clock.read(record.epoch).into(),
             received: record.received,
             echo_sent: record.echo_sent,
             echo_received: record.echo_received,

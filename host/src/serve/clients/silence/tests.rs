@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use introd_config::KeepAlive;
 use introd_netgroup::{GroupDigest, GroupKey};
-use rtmfp::SessionId;
+use rtmfp::{Moment, SessionId};
 
 use super::{FRESH, POLL, PROBE_PERIOD};
 use crate::serve::clients::client_silence::Stage;
@@ -73,7 +73,7 @@ impl Watched {
     /// How long after now the client is checked.
     fn due_in(&self) -> Duration {
         let clients = &self.world.worker.clients;
-        let due = clients.clients[&self.session].silence.due;
+        let due = clients.clients[&self.session].silence.due.map(Moment::instant);
         assert_eq!(due, clients.agenda.silence.next());
         due.unwrap() - self.world.now
     }

@@ -71,7 +71,7 @@ fn a_time_in_which_the_worker_stood_still_counts_for_no_client() {
     let session = world.session(client);
     let before = world.worker.clients.clients[&session].active;
     world.worker.stood_still(Duration::from_secs(30));
-    assert_eq!(world.worker.clients.clients[&session].active, before + Duration::from_secs(30));
+    assert_eq!(world.worker.clients.clients[&session].active, (before.instant() + Duration::from_secs(30)).into());
     // A close that is due, too, comes later by so much.
     world.ends[client].is_cut_off = true;
     let id = world.ends[client].id;
@@ -100,7 +100,7 @@ fn the_worker_wakes_up_for_whatever_is_due_first() {
     let mut world = impatient(true);
     let client = world.accepted();
     let clients = &mut world.worker.clients;
-    let session = *clients.clients.keys().next().unwrap();
+    let session = clients.clients.keys().next().unwrap();
     let due = |seconds: u64| world.now + Duration::from_secs(seconds);
     assert_eq!(clients.next_timeout(), Some(clients.idle_check));
     clients.agenda.silence.insert(due(4), session);

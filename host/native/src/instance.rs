@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use ::introd_plugin::abi::{self, introd_answer, introd_host, introd_instance, introd_plugin};
 use parking_lot::Mutex;
 
+use self::handing_over::Postponed;
 use super::account::{Account, Callback, FailureLog};
 use super::answer::{Answer, PluginAnswer, Subject};
 use super::context::Context;
@@ -55,6 +56,7 @@ pub struct PluginInstance {
     /// Whether another process has what it is a registry for: one that has taken over, or one that this process has not taken over from
     /// yet. It is not destroyed then, because it would say goodbye.
     is_anothers: AtomicBool,
+    postponed: Mutex<Postponed>,
     failure_log: Mutex<FailureLog>,
 }
 
@@ -117,6 +119,7 @@ impl PluginInstance {
             is_disabled: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             is_anothers: AtomicBool::new(!handed_over.is_empty()),
+            postponed: Mutex::default(),
             failure_log: Mutex::default(),
         });
         let timed: Weak<dyn TimedInstance> = Arc::<Self>::downgrade(&instance);

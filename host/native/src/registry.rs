@@ -52,6 +52,7 @@ impl NativeRegistry {
 impl Registry for NativeRegistry {
     fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError> {
         self.usable()?;
+        self.instance.forget_postponed(&peer);
         taken_in(self.instance.publish(peer, addresses))
     }
 
@@ -62,6 +63,7 @@ impl Registry for NativeRegistry {
         session: PeerSession,
     ) -> Result<(), RegistryError> {
         self.usable()?;
+        self.instance.forget_postponed(&peer);
         match self.instance.publish_session(peer, addresses, session) {
             Some(status) => taken_in(status),
             // A plugin that was built for ABI 1.0 believes the server that publishes last.
@@ -71,8 +73,8 @@ impl Registry for NativeRegistry {
     }
 
     fn withdraw(&self, peer: &PeerId) {
-        if self.may_withdraw() {
-            self.instance.withdraw(peer);
+        if self.usable().is_ok() {
+            self.instance.withdraw_or_postpone(peer);
         }
     }
 
@@ -105,14 +107,13 @@ impl Registry for NativeRegistry {
 
     fn join_group(&self, member: &GroupMember) -> Result<(), RegistryError> {
         self.usable()?;
+        self.instance.forget_postponed_member(member);
         taken_in(self.instance.publish_member(member))
     }
 
     fn leave_group(&self, member: &GroupMember) -> Result<(), RegistryError> {
-        if !self.may_withdraw() {
-            return Ok(());
-        }
-        taken_in(self.instance.withdraw_member(member))
+        self.usable()?;
+        taken_in(self.instance.withdraw_member_or_postpone(member))
     }
 
     fn group_neighbors(&self, query: &NeighborQuery) -> NeighborsFuture {
@@ -131,11 +132,6 @@ impl NativeRegistry {
             return Err(RegistryError::Unavailable("another process has taken over".to_owned()));
         }
         Ok(())
-    }
-
-    /// Whether what is published is this process's own. As long as another process serves, that one withdraws who leaves it.
-    fn may_withdraw(&self) -> bool {
-        !self.instance.is_anothers()
     }
 
     /// The answer of the plugin, which it may give later, as `read` reads it.

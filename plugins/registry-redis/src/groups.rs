@@ -26,7 +26,11 @@ impl Registry {
     /// Withdraws what [`Self::join_group`] has published. If it has not been written yet, nothing is.
     pub fn leave_group(&self, member: &GroupMember) {
         let shared = self.shared();
-        shared.state().memberships.leave(*member);
+        {
+            let mut state = shared.state();
+            state.memberships.leave(*member);
+            state.echo.add_member(*member);
+        }
         shared.groups.notify_one();
     }
 

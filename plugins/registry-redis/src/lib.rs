@@ -28,6 +28,7 @@ mod cache;
 mod claim;
 mod cluster;
 mod connection;
+mod echo;
 mod entry;
 mod group_commands;
 mod groups;

@@ -104,7 +104,7 @@ impl RegistryPlugin for RedisRegistry {
     }
 
     fn hand_over(&self) -> Option<Vec<u8>> {
-        self.registry.hand_over()
+        Some(self.registry.hand_over())
     }
 
     fn took_over(&self, state: &[u8]) {

@@ -140,6 +140,16 @@ impl PublishedPeers {
         }
     }
 
+    /// Another process serves as this server, whose place this one is to take.
+    pub(crate) fn begin_as_heir(&mut self) {
+        self.0.begin_as_heir();
+    }
+
+    /// This process has taken the place of the other one.
+    pub(crate) fn inherit(&mut self) {
+        self.0.inherit();
+    }
+
     /// Schedules the writes of all peers again.
     pub(crate) fn renew_all(&mut self) {
         self.0.renew_all();

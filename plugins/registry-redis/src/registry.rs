@@ -48,7 +48,9 @@ impl Registry {
         settings.check()?;
         let run = Succession::from_bytes(state).map(|succession| succession.run);
         if let Some(run) = run.filter(|run| settings.server.is_empty() || settings.server == run.name) {
-            return Self::start_as(run, settings, log);
+            let registry = Self::start_as(run, settings, log)?;
+            registry.shared.begin_as_heir();
+            return Ok(registry);
         }
         let text = "the registry does not go on as the server that is taken over, because this one has another name: other servers find its \
                     clients when they are written anew";
@@ -76,10 +78,9 @@ impl Registry {
     }
 
     /// What the registry of another process that takes over from this server goes on with, by [`Self::take_over`] at first, and by
-    /// [`Self::took_over`] at last; `None` if Redis cannot be reached: then nothing is valid.
-    pub fn hand_over(&self) -> Option<Vec<u8>> {
-        let is_reached = self.shared.state().unreachable.is_none();
-        is_reached.then(|| self.shared.succession().to_bytes())
+    /// [`Self::took_over`] at last.
+    pub fn hand_over(&self) -> Vec<u8> {
+        self.shared.succession().to_bytes()
     }
 
     /// This process serves now, in the place of the one whose registry has given `state` at last: what that one has not withdrawn any more is
@@ -179,7 +180,11 @@ impl Registry {
 
     /// Withdraws what this server has published about a peer.
     pub fn withdraw(&self, peer: PeerId) {
-        self.shared.state().published.withdraw(peer);
+        {
+            let mut state = self.shared.state();
+            state.published.withdraw(peer);
+            state.echo.add_peer(peer);
+        }
         self.shared.writes.notify_one();
     }
 

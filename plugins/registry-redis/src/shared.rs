@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use introd_plugin::{Address, PeerId};
+use introd_plugin::{Address, GroupMember, PeerId};
 use tokio::sync::Notify;
 
 use crate::answer::{Failure, PendingLookups};
 use crate::cache::Cache;
 use crate::connection::Connector;
+use crate::echo::Echo;
 use crate::entry::{Epoch, decode_addresses};
 use crate::keys::{Key, Keys};
 use crate::liveness::Servers;
@@ -73,6 +74,7 @@ pub(crate) struct State {
     pub(crate) pending: PendingLookups,
     pub(crate) memberships: Memberships,
     pub(crate) queries: PendingQueries,
+    pub(crate) echo: Echo,
     /// The servers that share the registry, in the order of their names; `None` if that is not known.
     pub(crate) servers_listed: Option<Vec<Listed>>,
     /// Why Redis cannot be reached; `None` while it can.
@@ -101,6 +103,7 @@ impl Shared {
                 pending: PendingLookups::default(),
                 memberships: Memberships::default(),
                 queries: PendingQueries::default(),
+                echo: Echo::default(),
                 servers_listed: None,
                 unreachable: Some("not connected yet".into()),
             }),
@@ -172,6 +175,13 @@ impl Shared {
         }
     }
 
+    /// Another process serves as this server, whose place this one is to take.
+    pub(crate) fn begin_as_heir(&self) {
+        let mut state = self.state();
+        state.published.begin_as_heir();
+        state.memberships.begin_as_heir();
+    }
+
     /// This process goes on with what another one has handed over when it stood still. If that was another run, its entries are invalid by
     /// now.
     pub(crate) fn succeed(&self, succession: &Succession) {
@@ -180,11 +190,32 @@ impl Shared {
         }
         {
             let mut state = self.state();
-            succession.gone.iter().for_each(|peer| state.published.withdraw_inherited(*peer));
-            succession.left.iter().for_each(|member| state.memberships.withdraw_inherited(*member));
+            state.published.inherit();
+            state.memberships.inherit();
+            state.echo.begin();
+            succession.gone.iter().for_each(|peer| state.echo.add_peer(*peer));
+            succession.left.iter().for_each(|member| state.echo.add_member(*member));
+        }
+        self.withdraw_inherited(&succession.gone, &succession.left);
+    }
+
+    /// Has entries deleted that another process has written as this server, unless they are this one's own as well.
+    fn withdraw_inherited(&self, peers: &[PeerId], members: &[GroupMember]) {
+        {
+            let mut state = self.state();
+            peers.iter().for_each(|peer| state.published.withdraw_inherited(*peer));
+            members.iter().for_each(|member| state.memberships.withdraw_inherited(*member));
         }
         self.writes.notify_one();
         self.groups.notify_one();
+    }
+
+    /// Redis has accepted a heartbeat.
+    pub(crate) fn heartbeat_accepted(&self) {
+        let (peers, members) = self.state().echo.heartbeat();
+        if !peers.is_empty() || !members.is_empty() {
+            self.withdraw_inherited(&peers, &members);
+        }
     }
 
     /// Has all that this server publishes written again.

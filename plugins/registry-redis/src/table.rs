@@ -12,6 +12,7 @@ pub(crate) struct Table<K, V> {
     unwritten: VecDeque<K>,
     /// The deletions of the latest batch: Redis may not have heard of them yet.
     deleting: Vec<K>,
+    heritage: Heritage,
     len: usize,
     /// All keys of `items`. They are verified from the last to the first. If one is removed, the last one takes its place, so that one
     /// may be verified twice, but none is left out.
@@ -19,6 +20,20 @@ pub(crate) struct Table<K, V> {
     /// How many keys of the order are still to be verified.
     unverified: usize,
 }
+
+/// Whether Redis may have what another process has written as this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heritage {
+    /// There is no other process.
+    None,
+    /// It still serves: Redis may have each key that comes.
+    OfOther,
+    /// It does not any more: what has come since is new, and what is unknown may be its own.
+    Own,
+}
+
+/// How many unknown keys at most are to be deleted because another process may have written them.
+const MAX_UNKNOWN: usize = 65_536;
 
 struct Item<V> {
     /// `None`: it was removed, and Redis is to delete it.
@@ -36,6 +51,7 @@ impl<K, V> Default for Table<K, V> {
             items: HashMap::new(),
             unwritten: VecDeque::new(),
             deleting: Vec::new(),
+            heritage: Heritage::None,
             len: 0,
             order: Vec::new(),
             unverified: 0,
@@ -55,7 +71,8 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
 
     /// Sets a value, and schedules its write.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        if self.item(key, false).value.replace(value).is_none() {
+        let may_exist = self.heritage == Heritage::OfOther;
+        if self.item(key, may_exist).value.replace(value).is_none() {
             self.len += 1;
         }
         self.schedule(key);
@@ -64,15 +81,31 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     /// Removes a value, and schedules the deletion in Redis. If Redis has never heard of it, nothing is due: however many come and go
     /// during an outage, nothing is left of them.
     pub(crate) fn remove(&mut self, key: K) {
-        if let Some(item) = self.items.get_mut(&key)
-            && item.value.take().is_some()
-        {
+        let Some(item) = self.items.get_mut(&key) else {
+            if self.heritage != Heritage::None && self.unwritten.len() < MAX_UNKNOWN {
+                self.failed(key, true);
+            }
+            return;
+        };
+        if item.value.take().is_some() {
             self.len -= 1;
             if item.may_exist {
                 self.schedule(key);
             } else {
                 self.forget(&key);
             }
+        }
+    }
+
+    /// Another process serves as this server, whose place this one is to take.
+    pub(crate) fn begin_as_heir(&mut self) {
+        self.heritage = Heritage::OfOther;
+    }
+
+    /// This process has taken the place of the other one.
+    pub(crate) fn inherit(&mut self) {
+        if self.heritage == Heritage::OfOther {
+            self.heritage = Heritage::Own;
         }
     }
 
@@ -216,6 +249,25 @@ mod tests {
 
     fn take(table: &mut Table<u32, char>, max: usize) -> Vec<Written> {
         table.take(max, |key, value, is_first| (key, value.copied(), is_first))
+    }
+
+    #[test]
+    fn what_another_process_has_written_is_deleted_when_it_goes_whether_it_was_written_here_or_not() {
+        let mut table = Table::default();
+        table.begin_as_heir();
+        table.insert(1, 'a');
+        table.insert(2, 'b');
+        table.remove(1);
+        table.remove(3);
+        assert_eq!(take(&mut table, 9), [(1, None, false), (2, Some('b'), false), (3, None, false)]);
+        table.inherit();
+        table.insert(4, 'd');
+        table.remove(4);
+        table.remove(5);
+        assert_eq!(take(&mut table, 9), [(5, None, false)], "4 was never there");
+        let mut table = Table::<u32, char>::default();
+        table.remove(1);
+        assert_eq!(take(&mut table, 9), []);
     }
 
     #[test]

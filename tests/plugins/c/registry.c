@@ -69,6 +69,9 @@ static const introd_plugin_registry registry = {
 #if INTROD_ABI_MINOR >= 2
     NULL,
 #endif
+#if INTROD_ABI_MINOR >= 4
+    NULL, NULL, NULL,
+#endif
 };
 
 static const void *get_extension(const char *id)

@@ -1,15 +1,24 @@
 //! A registry whose server is taken over by another process.
 
+use std::collections::HashSet;
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
 use introd_plugin::abi;
-use introd_policy::registry::RegistryState;
+use introd_policy::registry::{GroupMember, RegistryState};
+use rtmfp::PeerId;
 
 use super::PluginInstance;
 use crate::account::Callback;
 use crate::guarded::guarded;
 use crate::values::raw_bytes;
+
+/// What is to be withdrawn when this process has taken over: who came over, and has gone before this process served.
+#[derive(Default)]
+pub(super) struct Postponed {
+    peers: HashSet<PeerId>,
+    members: HashSet<GroupMember>,
+}
 
 /// The bytes that a registry may hand over.
 const MAX_STATE: usize = 256 << 20;
@@ -27,21 +36,65 @@ impl PluginInstance {
         Some(RegistryState { by: self.library.name().to_owned(), state })
     }
 
-    /// Whether another process has what it is a registry for.
-    pub(crate) fn is_anothers(&self) -> bool {
-        self.is_anothers.load(Ordering::Acquire)
+    /// Withdraws a peer, or remembers to do so when this process has taken over: until then another process has what it is a registry for.
+    pub(crate) fn withdraw_or_postpone(&self, peer: &PeerId) {
+        {
+            let mut postponed = self.postponed.lock();
+            if self.is_anothers.load(Ordering::Acquire) {
+                postponed.peers.insert(*peer);
+                return;
+            }
+        }
+        self.withdraw(peer);
+    }
+
+    /// As [`Self::withdraw_or_postpone`], for a member of a group.
+    pub(crate) fn withdraw_member_or_postpone(&self, member: &GroupMember) -> i32 {
+        {
+            let mut postponed = self.postponed.lock();
+            if self.is_anothers.load(Ordering::Acquire) {
+                postponed.members.insert(*member);
+                return abi::INTROD_OK;
+            }
+        }
+        self.withdraw_member(member)
+    }
+
+    /// A peer is published: it is not to be withdrawn any more.
+    pub(crate) fn forget_postponed(&self, peer: &PeerId) {
+        if self.is_anothers.load(Ordering::Acquire) {
+            self.postponed.lock().peers.remove(peer);
+        }
+    }
+
+    /// As [`Self::forget_postponed`], for a member of a group.
+    pub(crate) fn forget_postponed_member(&self, member: &GroupMember) {
+        if self.is_anothers.load(Ordering::Acquire) {
+            self.postponed.lock().members.remove(member);
+        }
     }
 
     /// This process goes on with what another one has handed over, which serves no more. `state`: what its instance of the same plugin has
     /// given at last.
     pub(crate) fn took_over(&self, state: Option<&RegistryState>) {
-        if !self.is_anothers.swap(false, Ordering::AcqRel) {
-            return;
+        let Postponed { peers, members } = {
+            let mut postponed = self.postponed.lock();
+            if !self.is_anothers.swap(false, Ordering::AcqRel) {
+                return;
+            }
+            std::mem::take(&mut *postponed)
+        };
+        let state = state.filter(|state| state.by == self.library.name());
+        if let (Some(took_over), Some(RegistryState { state, .. })) =
+            (self.registry.as_ref().and_then(|table| table.took_over), state)
+        {
+            // SAFETY: these are the plugin's own function and instance, and the bytes are valid for the call.
+            self.notify(Callback::TookOver, || unsafe { took_over(self.made, raw_bytes(state)) });
         }
-        let Some(took_over) = self.registry.as_ref().and_then(|table| table.took_over) else { return };
-        let Some(RegistryState { state, .. }) = state.filter(|state| state.by == self.library.name()) else { return };
-        // SAFETY: these are the plugin's own function and instance, and the bytes are valid for the call.
-        self.notify(Callback::TookOver, || unsafe { took_over(self.made, raw_bytes(state)) });
+        peers.iter().for_each(|peer| self.withdraw(peer));
+        for member in &members {
+            self.withdraw_member(member);
+        }
     }
 
     /// Another process goes on with what was handed over: this is the last call.

@@ -90,11 +90,17 @@ fn a_registry_that_another_process_still_has_withdraws_nothing_and_says_no_goodb
         let (registry, fake) = heir();
         assert_eq!(registry.instance().library().name(), "fake-registry");
         let state = by.map(|by| RegistryState { by: by.to_owned(), state: b"last".to_vec() });
+        // Who comes over and goes before this process serves is withdrawn when it does; who comes back is not.
+        registry.withdraw(&PEER);
+        registry.withdraw(&PeerId([8; 32]));
+        assert_eq!(registry.publish(PeerId([8; 32]), &[address()]), Ok(()));
+        assert_eq!(fake.calls(), ["publish 8 at 1"]);
         registry.took_over(state.as_ref());
         registry.took_over(state.as_ref());
+        assert_eq!(fake.calls(), [&told[..], &["withdraw 7"]].concat());
         registry.withdraw(&PEER);
         drop(registry);
-        assert_eq!(fake.calls(), [&told[..], &["withdraw 7", "destroy"]].concat());
+        assert_eq!(fake.calls(), ["withdraw 7", "destroy"]);
     }
 }
 

@@ -34,7 +34,8 @@ impl Flows {
             || self.sending.iter().any(|flow| flow.probe_at().is_some_and(|at| at <= timing.now))
     }
 
-    /// There is user data that may be sent. Flows are asked first: mostly they have nothing, and the congestion window stands elsewhere in memory.
+    /// There is user data that may be sent. Flows are asked first: mostly they have nothing, and the congestion window stands elsewhere in
+    /// memory.
     fn has_data(&self, now: Instant) -> bool {
         self.sending.iter().any(|flow| flow.is_ready(&self.config)) && self.transmitter.may_send(now)
     }

@@ -40,8 +40,8 @@ impl From<PackedAddress> for SocketAddr {
     }
 }
 
-/// The addresses that a peer reports, one after the other: those of IPv4 in seven bytes, others in nineteen. With the header of the list, one
-/// of IPv4 takes the least that the allocator has. An empty list allocates nothing.
+/// The addresses that a peer reports, one after the other: those of IPv4 in seven bytes, others in nineteen. With the header of the list,
+/// one of IPv4 takes the least that the allocator has. An empty list allocates nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ReportedAddresses(ThinVec<u8>);
 

@@ -72,7 +72,10 @@ pub(super) async fn send(shared: &Shared, connection: &mut Connection) -> RedisR
 pub(super) fn note(shared: &Shared, vitality: &mut Vitality, beat: &Beat) {
     let now = Instant::now();
     let lines = match beat {
-        Beat::Accepted { .. } => vitality.accepted(now).into_iter().collect(),
+        Beat::Accepted { .. } => {
+            shared.heartbeat_accepted();
+            vitality.accepted(now).into_iter().collect()
+        }
         Beat::Refused(error) => vitality.refused(now, error),
     };
     for (severity, text) in lines {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use introd_plugin::abi::{INTROD_ABI_MAJOR, INTROD_ABI_MINOR};
 use introd_policy::{RelayTerms, RelayVerdict, Reply, Verdict};
 use introd_tests::libraries::library;
 use introd_tests::waiting::eventually;
@@ -17,7 +18,7 @@ fn relay(peer: Option<PeerId>, bytes_per_second: Option<u64>, milliseconds: Opti
 #[test]
 fn a_plugin_in_c_asks_for_a_relay_at_once_or_later_with_limits_or_without() {
     let bench = Bench::new(c_plugin("relaying.c", "relaying", &[]), &[]);
-    assert_eq!(bench.instance.library().abi(), (1, 3));
+    assert_eq!(bench.instance.library().abi(), (INTROD_ABI_MAJOR, INTROD_ABI_MINOR));
     assert_eq!(bench.verdict(0), relay(None, None, None));
     assert_eq!(bench.verdict(1), relay(None, Some(64_000), Some(60_000)));
     assert_eq!(bench.verdict(2), relay(Some(PeerId([9; 32])), None, None));

@@ -120,15 +120,15 @@ pub trait RegistryPlugin: Plugin {
     /// Another process is to take over from this server (`introd run --takeover`): what the instance there is to go on with, so that what
     /// this server has published can stay valid. Hosts of ABI 1.4 and later call it twice: when the other process prepares, whose instance
     /// gets it by [`Config::handed_over`], and when this server stands still, for [`took_over`](Self::took_over); so it should not block. After
-    /// each of them the takeover may fail, and this server go on. The default gives nothing: the instance in the other process begins as any
-    /// other does.
+    /// each of them the takeover may fail, and this server go on. More than 256 MiB are not taken. The default gives nothing: the instance
+    /// in the other process begins as any other does.
     fn hand_over(&self) -> Option<Vec<u8>> {
         None
     }
 
     /// This server serves now, in the place of the process that has given `state` by [`hand_over`](Self::hand_over) at last. The host has
-    /// published the peers that came over, or does so soon. Until this call, it withdraws nothing here, and if the takeover fails, it does not
-    /// drop the plugin: what is published is the other process's own. Clients wait: it should not block.
+    /// published the peers that came over, or does so soon. Until this call, it withdraws nothing here: peers that have gone meanwhile
+    /// follow after it. If the takeover fails, it does not drop the plugin: what is published is the other process's own. Clients wait: it should not block.
     fn took_over(&self, state: &[u8]) {
         let _ = state;
     }

@@ -112,9 +112,7 @@ impl Successors {
             None => std::future::pending().await,
         }
     }
-}
 
-impl Successors {
     /// Waits no longer, as this process is told to stop: a takeover that is under way is given up. If another process has the sessions already,
     /// gives its number: then this one ends, and tells nobody.
     pub async fn end(mut self) -> Option<u32> {

@@ -126,8 +126,8 @@ pub struct introd_plugin_registry {
     /// Since 1.4. Another process is to take over from this server (`introd run --takeover`). The plugin calls `take` once, with `context`,
     /// during this call, with what its instance in that process is to go on with, so that what this server has published can stay valid. The
     /// host calls it twice: when the other process prepares, whose instance gets the state by `introd_create.handed_over`, and when this
-    /// server stands still, for `took_over`. After each of them the takeover may fail, and this server go on. Returns INTROD_OK. If it is null,
-    /// or does not call `take`, the instance in the other process begins as any other does.
+    /// server stands still, for `took_over`. After each of them the takeover may fail, and this server go on. A state of more than 256 MiB is
+    /// none. Returns INTROD_OK. If it is null, or does not call `take`, the instance in the other process begins as any other does.
     ///
     /// Thread: a thread that serves no clients. The server stands still at the second call: it should not block.
     pub hand_over: Option<
@@ -137,9 +137,10 @@ pub struct introd_plugin_registry {
             take: Option<unsafe extern "C" fn(context: *mut c_void, state: introd_bytes)>,
         ) -> i32,
     >,
-    /// Since 1.4. This server serves now, in the place of the process that has created `state` by `hand_over` at last. The host has published
-    /// the peers that came over, or does so soon. Until this call, the host withdraws nothing at this instance, and if the takeover fails,
-    /// does not call `destroy`: what is published is the other process's own. Returns INTROD_OK.
+    /// Since 1.4. This server serves now, in the place of the process whose instance has given `state` by `hand_over` at last. The host has
+    /// published the peers that came over, or does so soon. Until this call, the host withdraws nothing at this instance: peers that have gone
+    /// meanwhile follow after it. If the takeover fails, it does not call `destroy`: what is published is the other process's own. Returns
+    /// INTROD_OK.
     ///
     /// Thread: a thread that serves no clients. Clients wait: it should not block.
     pub took_over: Option<unsafe extern "C" fn(instance: introd_instance, state: introd_bytes) -> i32>,

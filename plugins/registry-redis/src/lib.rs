@@ -3,7 +3,8 @@
 //! It uses nothing of the server but the SDK (`introd-plugin`); [`Registry`] does not even know that it is part of a plugin. Begin
 //! reading with `plugin` and `registry`, which never wait; `session` is the thread that talks to Redis, and `shared` is what the two
 //! sides have in common. `published` is what this server writes, `remote` and `cache` what it reads, `entry` the format of both. `memberships`,
-//! `neighbors` and `member` are the same for groups. `succession` is what another process goes on with that takes over.
+//! `neighbors` and `member` are the same for groups. `succession` is what another process goes on with that takes over, and `echo` what
+//! that repeats.
 //!
 //! The keys in Redis, each with the namespace as its prefix:
 //!

@@ -52,8 +52,8 @@ impl Registry {
             registry.shared.begin_as_heir();
             return Ok(registry);
         }
-        let text = "the registry does not go on as the server that is taken over, because this one has another name: other servers find its \
-                    clients when they are written anew";
+        let text = "the registry does not go on as the server that is taken over, because this one has another name, or the other one is of \
+                    another version: other servers find its clients when they are written anew";
         log(Severity::Warning, text);
         Self::start(settings, log)
     }

@@ -20,7 +20,7 @@ pub(super) struct Postponed {
     members: HashSet<GroupMember>,
 }
 
-/// The bytes that a registry may hand over.
+/// The bytes that a registry may hand over: `introd_plugin_registry.hand_over` says so, too.
 const MAX_STATE: usize = 256 << 20;
 
 impl PluginInstance {
@@ -38,8 +38,10 @@ impl PluginInstance {
 
     /// Withdraws a peer, or remembers to do so when this process has taken over: until then another process has what it is a registry for.
     pub(crate) fn withdraw_or_postpone(&self, peer: &PeerId) {
-        {
+        // Nearly always it is this process's own, which no lock is needed for.
+        if self.is_anothers.load(Ordering::Acquire) {
             let mut postponed = self.postponed.lock();
+            // The process may have taken over meanwhile.
             if self.is_anothers.load(Ordering::Acquire) {
                 postponed.peers.insert(*peer);
                 return;
@@ -50,8 +52,10 @@ impl PluginInstance {
 
     /// As [`Self::withdraw_or_postpone`], for a member of a group.
     pub(crate) fn withdraw_member_or_postpone(&self, member: &GroupMember) -> i32 {
-        {
+        // Nearly always it is this process's own, which no lock is needed for.
+        if self.is_anothers.load(Ordering::Acquire) {
             let mut postponed = self.postponed.lock();
+            // The process may have taken over meanwhile.
             if self.is_anothers.load(Ordering::Acquire) {
                 postponed.members.insert(*member);
                 return abi::INTROD_OK;

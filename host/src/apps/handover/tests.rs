@@ -1,10 +1,9 @@
-use introd_config::{Application, Config, Registered};
-use introd_policy::message::AppEvent;
-use introd_policy::{AppActors, Opening, RequestId};
+use introd_config::{Config, Registered};
+use introd_policy::{AppActors, Opening};
 use parking_lot::Mutex;
 
 use super::*;
-use crate::apps::tests::plugins;
+use crate::apps::tests::{Idle, plugins};
 
 /// The records of instances as version 1 of the format has them: `chat/room`, with the client of session 1.
 const RECORDED: &str = concat!(
@@ -69,29 +68,11 @@ fn clients_whose_sessions_have_ended_are_forgotten() {
 #[derive(Default)]
 struct Begins(Mutex<Vec<(u32, bool)>>);
 
-/// A policy that does nothing.
-struct Nothing;
-
-impl AppActor for Nothing {
-    fn queue(&self, _: AppEvent) -> Result<(), Box<AppEvent>> {
-        Ok(())
-    }
-    fn wake(&self) {}
-    fn cancel(&self, _: RequestId) {}
-    fn is_over(&self) -> bool {
-        false
-    }
-    fn has_failed(&self) -> bool {
-        false
-    }
-    fn reconfigure(&self, _: Arc<Application>) {}
-}
-
 impl AppActors for Begins {
     fn open(&self, opening: Opening<'_>) -> Option<Arc<dyn AppActor>> {
         let known = opening.taken_over.into_iter().flatten();
         self.0.lock().extend(known.map(|known| (known.client.session.get(), known.is_accepted)));
-        Some(Arc::new(Nothing))
+        Some(Arc::new(Idle))
     }
 }
 

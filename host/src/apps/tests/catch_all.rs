@@ -4,30 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use introd_config::{Application, CATCH_ALL, Config, LookupMode, Registered};
-use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, Opening, RequestId};
+use introd_policy::{AppActor, AppActors, Opening};
 use parking_lot::Mutex;
 
-use super::{localhost, plugins, request};
+use super::{Idle, localhost, plugins, request};
 use crate::apps::{Applications, Refusal, Seat};
-
-/// A policy that does nothing.
-struct Waits;
-
-impl AppActor for Waits {
-    fn queue(&self, _: AppEvent) -> Result<(), Box<AppEvent>> {
-        Ok(())
-    }
-    fn wake(&self) {}
-    fn cancel(&self, _: RequestId) {}
-    fn is_over(&self) -> bool {
-        false
-    }
-    fn has_failed(&self) -> bool {
-        false
-    }
-    fn reconfigure(&self, _: Arc<Application>) {}
-}
 
 /// Makes policies, and knows of each which instance it is for and in which folder its script is.
 #[derive(Default)]
@@ -36,7 +17,7 @@ struct Opened(Mutex<Vec<(String, PathBuf)>>);
 impl AppActors for Opened {
     fn open(&self, Opening { name, folder, .. }: Opening<'_>) -> Option<Arc<dyn AppActor>> {
         self.0.lock().push((name.to_string(), folder.to_owned()));
-        Some(Arc::new(Waits))
+        Some(Arc::new(Idle))
     }
 }
 

@@ -16,7 +16,8 @@ use introd_flash::amf::Value;
 use introd_flash::server::ConnectRequest;
 use introd_flash::uri::{AppPath, Uri};
 use introd_native::Plugins;
-use introd_policy::Replies;
+use introd_policy::message::AppEvent;
+use introd_policy::{AppActor, Replies, RequestId};
 
 use super::*;
 
@@ -35,6 +36,29 @@ pub(crate) fn request(text: &str) -> ConnectRequest {
         object: Value::Null,
         arguments: Vec::new(),
     }
+}
+
+/// A policy that does nothing.
+pub(super) struct Idle;
+
+impl AppActor for Idle {
+    fn queue(&self, _: AppEvent) -> Result<(), Box<AppEvent>> {
+        Ok(())
+    }
+
+    fn wake(&self) {}
+
+    fn cancel(&self, _: RequestId) {}
+
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    fn has_failed(&self) -> bool {
+        false
+    }
+
+    fn reconfigure(&self, _: Arc<Application>) {}
 }
 
 pub(super) fn localhost() -> IpAddr {

@@ -4,41 +4,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use introd_config::{Application, Config, Registered};
-use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, Opening, RequestId};
+use introd_config::{Config, Registered};
+use introd_policy::{AppActor, AppActors, Opening};
 use rtmfp::NetworkPrefix;
 
-use super::{localhost, plugins, request};
+use super::{Idle, localhost, plugins, request};
 use crate::apps::table::MAX_IDLE_INSTANCES;
 use crate::apps::{Applications, Refusal};
 
-/// A policy that does nothing.
-struct Waits;
+/// Gives each instance a policy that does nothing.
+struct Scripts;
 
-impl AppActor for Waits {
-    fn queue(&self, _: AppEvent) -> Result<(), Box<AppEvent>> {
-        Ok(())
-    }
-
-    fn wake(&self) {}
-
-    fn cancel(&self, _: RequestId) {}
-
-    fn is_over(&self) -> bool {
-        false
-    }
-
-    fn has_failed(&self) -> bool {
-        false
-    }
-
-    fn reconfigure(&self, _: Arc<Application>) {}
-}
-
-impl AppActors for Waits {
+impl AppActors for Scripts {
     fn open(&self, _: Opening<'_>) -> Option<Arc<dyn AppActor>> {
-        Some(Arc::new(Waits))
+        Some(Arc::new(Idle))
     }
 }
 
@@ -49,7 +28,7 @@ fn scripted(change: impl FnOnce(&mut Config)) -> Arc<Applications> {
     let registered = Registered { has_script: true, ..Registered::new("club".into(), Arc::clone(&vhost.defaults)) };
     vhost.applications.insert("club".to_owned(), registered);
     change(&mut config);
-    Arc::new(Applications::new(config, Some(Arc::new(Waits)), plugins()))
+    Arc::new(Applications::new(config, Some(Arc::new(Scripts)), plugins()))
 }
 
 #[test]

@@ -23,6 +23,9 @@ const INITIAL_WINDOW: u64 = 65536;
 const CRAMPED: u64 = 2 * BUFFER_BLOCK;
 /// A message is not cut to fit what is left of a packet if that is less than this many bytes.
 const SMALLEST_CUT: usize = 256;
+/// A message, or the end of one, with no more than this many bytes is not cut if a packet by itself has room for it: it then waits for
+/// one packet, not for two that may be lost.
+const LONGEST_WHOLE: usize = 512;
 /// No chunk is longer than 65535 bytes.
 const LONGEST_FRAGMENT: usize = 60_000;
 /// Bounds of the time between buffer probes (§3.6.2.9.1); the ERTO, if greater, takes their place.
@@ -260,7 +263,8 @@ impl SendFlow {
                 let worst = UserData::overhead(self.id, number, number) + options_len;
                 let longest = room.payload.saturating_sub(worst).clamp(1, LONGEST_FRAGMENT);
                 let length = remaining.min(longest).min(available);
-                if length < remaining.min(longest) && length < SMALLEST_CUT {
+                let stays_whole = remaining <= longest.min(LONGEST_WHOLE);
+                if length < remaining.min(longest) && (length < SMALLEST_CUT || stays_whole) {
                     return Put::NoSpace;
                 }
                 queue.cut(length);

@@ -79,6 +79,27 @@ fn a_message_is_not_cut_into_small_pieces() {
     assert_eq!(pieces(&fill(&mut flows, start())).len(), 3);
 }
 
+/// What the first packet has no room for goes whole into the next one, up to 512 bytes and if that one has room for it.
+#[test]
+fn a_short_message_is_not_cut() {
+    let second = |length: usize, limit: usize| {
+        let mut flows = with(FlowConfig { packet_payload: limit, ..FlowConfig::default() });
+        let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+        flows.send(flow, vec![0; 100], Delivery::default()).unwrap();
+        flows.send(flow, vec![0; length], Delivery::default()).unwrap();
+        flows.transmitter.controller = Box::new(Unlimited);
+        let packets = packets(&mut flows, limit);
+        packets
+            .iter()
+            .map(|packet| pieces(packet).iter().map(|piece| piece.data.len()).collect())
+            .collect::<Vec<Vec<_>>>()
+    };
+    assert_eq!(second(512, 560), [vec![100], vec![512]]);
+    let cut = |packets: Vec<Vec<usize>>| packets.concat().len() == 3;
+    assert!(cut(second(513, 560)));
+    assert!(cut(second(512, 500)), "it fits no packet by itself");
+}
+
 #[test]
 fn a_fragment_fits_the_length_of_a_chunk() {
     let config = FlowConfig { packet_payload: 200_000, max_message: 1 << 20, ..FlowConfig::default() };

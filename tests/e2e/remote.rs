@@ -9,6 +9,10 @@ use serde_json::Value;
 use crate::harness::command_line::{PASSWORD, administrated, anonymous, as_admin, asked, refused};
 
 /// Lines of JSON.
+/// What `introd reload chat` prints.
+const LOADING: &str =
+    "chat loads its scripts again; if they do not load, the log of the server says why, and the old ones go on\n";
+
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
@@ -66,13 +70,8 @@ fn clients_are_listed_found_by_the_first_digits_of_their_ids_and_disconnected() 
     eventually("the client is gone", || !asked(admin, &["clients"]).contains("chat/room"));
     let (code, why) = refused(&mut as_admin(admin, &["kick", &"00".repeat(32)]));
     assert!(code == Some(1) && why.starts_with("introd: "), "{why}");
-    for (arguments, expected) in [
-        (["kick", "0123456789ab"], "no client has a peer ID that begins with 0123456789ab"),
-        (["peer", "not an id"], "a peer ID has 64 hexadecimal digits"),
-    ] {
-        let (code, why) = refused(&mut as_admin(admin, &arguments));
-        assert!(code == Some(1) && why.contains(expected), "{why}");
-    }
+    let (code, why) = refused(&mut as_admin(admin, &["kick", "0123456789ab"]));
+    assert!(code == Some(1) && why.contains("no client has a peer ID that begins with 0123456789ab"), "{why}");
 }
 
 #[test]
@@ -106,7 +105,7 @@ fn an_application_is_loaded_again_and_the_log_has_another_level() {
     for (times, arguments) in
         [(2, vec!["reload", "chat"]), (3, vec!["reload"]), (4, vec!["reload", "chat", "--instance", "room"])]
     {
-        assert_eq!(asked(admin, &arguments), "chat loads its scripts again\n");
+        assert_eq!(asked(admin, &arguments), LOADING);
         server.logged().wait_for("<<loaded>>", times);
     }
     let (code, why) = refused(&mut as_admin(admin, &["reload", "no such one"]));
@@ -115,8 +114,6 @@ fn an_application_is_loaded_again_and_the_log_has_another_level() {
     assert_eq!(asked(admin, &["log-level"]), "info\n");
     assert_eq!(asked(admin, &["log-level", "debug"]), "debug\n");
     assert_eq!(json(admin, &["log-level"])["level"], "debug");
-    let (code, why) = refused(&mut as_admin(admin, &["log-level", "introd=loud"]));
-    assert!(code == Some(1) && why.starts_with("introd: "), "{why}");
 }
 
 #[test]
@@ -156,6 +153,13 @@ fn what_is_wrong_is_said_in_a_line_with_what_to_do() {
         vec!["drain", "--cancel", "--to", "192.0.2.1"],
         vec!["drain", "--deadline", "0"],
         vec!["kick"],
+        vec!["kick", "zz"],
+        vec!["peer", "0".repeat(65).leak()],
+        vec!["clients", "--address", "here"],
+        vec!["groups", "00"],
+        vec!["log-level", "introd=loud"],
+        vec!["status", "--admin", "https://127.0.0.1:1111"],
+        vec!["run", "--takeover", "--record", "traffic.json"],
         vec!["top", "--interval", "0"],
         vec!["status", "--conf", "conf", "--admin", "http://127.0.0.1"],
     ] {

@@ -67,11 +67,15 @@ impl Loaded {
         let mut findings = Findings::default();
         let broken = self.broken.iter().flat_map(|broken| &broken.problems);
         self.warnings.iter().chain(broken).for_each(|problem| findings.push(problem.clone()));
-        let mut diagnostics = lines(&findings.into_vec(), is_verbose);
-        diagnostics.extend(self.broken.iter().map(|Broken { vhost, application, .. }| {
+        lines(&findings.into_vec(), is_verbose)
+    }
+
+    /// What becomes of the applications whose files are broken, at a start: it has no older settings of theirs to keep.
+    pub fn closed(&self) -> Vec<Diagnostic> {
+        let closed = |Broken { vhost, application, .. }: &Broken| {
             Diagnostic::error(format!("application {application} of {vhost} rejects clients and lookups"))
-        }));
-        diagnostics
+        };
+        self.broken.iter().map(closed).collect()
     }
 }
 

@@ -36,6 +36,14 @@ pub fn set_level(level: &str) -> Result<(), String> {
     changer.reload(filter).map_err(|error| error.to_string())
 }
 
+/// Checks what [`set_level`] takes for a level.
+///
+/// # Errors
+/// If that is no level. The message says so.
+pub fn check_level(level: &str) -> Result<(), String> {
+    parse(level).map(drop)
+}
+
 fn parse(level: &str) -> Result<EnvFilter, String> {
     let wrong =
         || "not a level: give error, warn, info, debug or trace, or parts of the program with theirs".to_owned();

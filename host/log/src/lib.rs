@@ -29,7 +29,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use format::LogFormat;
-pub use level::{level, set_level};
+pub use level::{check_level, level, set_level};
 use output::Output;
 pub use record::CONFIGURATION;
 use record::Records;

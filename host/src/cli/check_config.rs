@@ -31,6 +31,7 @@ pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
     };
     let is_shortened = diagnostics.len() < count_in_full;
     if let Some(Read { loaded, .. }) = &mut read {
+        diagnostics.extend(loaded.closed());
         diagnostics.extend(diagnostics::of_scripts(&loaded.config));
         diagnostics.extend(of_plugins(&mut loaded.config));
     }

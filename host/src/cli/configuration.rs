@@ -62,6 +62,7 @@ fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
 pub(super) fn load_at_start(dir: Option<&Path>) -> anyhow::Result<Loaded> {
     tracing::info!(target: CONFIGURATION, "{}", introd_config::origin(dir));
     let loaded = load(dir)?;
+    diagnostics::log(&loaded.closed());
     diagnostics::log(&diagnostics::of_scripts(&loaded.config));
     Ok(loaded)
 }

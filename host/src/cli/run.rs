@@ -15,7 +15,7 @@ use super::starting::{self, Started};
 use super::{configuration, recording};
 use crate::server::{Reconfiguration, Server, ServerSettings, has_spare_descriptors};
 use crate::service_manager::{PassedSockets, ServiceManager};
-use crate::takeover::{self, Successors};
+use crate::takeover::{self, ReservedSocket, Successors};
 use introd_config::Config;
 use introd_flash::uri::DEFAULT_PORT;
 use introd_liveness::{AtStandstill, Supervisor};
@@ -44,8 +44,9 @@ pub(super) struct RunArgs {
     /// process that takes over [default: introd-takeover.sock in systemd's runtime directory, or in the user's].
     #[arg(long, value_name = "SOCKET", num_args = 0..=1, require_equals = true)]
     takeover: Option<Option<PathBuf>>,
-    /// Write all traffic and its keys into this file. Anyone with the file can read all of the traffic.
-    #[arg(long, value_name = "FILE")]
+    /// Write all traffic and its keys into this file. Anyone with the file can read all of the traffic. Not together with --takeover: keys of
+    /// sessions that come over are not recorded.
+    #[arg(long, value_name = "FILE", conflicts_with = "takeover")]
     record: Option<PathBuf>,
     /// Write at most this many log lines of one kind and application in ten seconds, and count the others. 0: no limit.
     #[arg(long, value_name = "N", default_value_t = introd_log::DEFAULT_LIMIT)]
@@ -146,7 +147,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         // Before the server starts, so that a signal that comes early is not lost.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let takeover = args.takeover.as_ref().map(takeover_path).transpose()?;
+        let takeover = args.takeover.as_ref().map(takeover_socket).transpose()?;
         let stop = async {
             tokio::select! {
                 _ = interrupt.recv() => (),
@@ -154,9 +155,10 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
             }
         };
         // Passed sockets that the server does not use are closed then.
-        let Started { mut server, is_to_stop } = starting::start(settings, takeover.clone(), stop).await?;
-        let mut successors = match (&takeover, server.estate()) {
-            (Some(path), Some(estate)) => Some(Successors::wait_at(path, estate)?),
+        let path = takeover.as_ref().map(|socket| socket.path().to_owned());
+        let Started { mut server, is_to_stop } = starting::start(settings, path, stop).await?;
+        let mut successors = match (takeover, server.estate()) {
+            (Some(socket), Some(estate)) => Some(Successors::wait_at(socket, estate)?),
             _ => None,
         };
         let mut supervisor = Supervisor::start().context("the supervisor's thread cannot be started")?;
@@ -235,7 +237,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         if matches!(ending, Ending::Replaced { .. }) {
             introd_log::say("introd ends: another process has taken over\n");
             server.leave();
-            return recorder.as_ref().map_or(Ok(()), recording::finish);
+            return Ok(());
         }
         drop(successors);
         introd_log::say(&format!("introd stops: closing {} clients\n", server.peers()));
@@ -273,10 +275,11 @@ enum Ending {
     Replaced { process: u32 },
 }
 
-/// The path of the Unix socket for takeovers.
-fn takeover_path(given: &Option<PathBuf>) -> anyhow::Result<PathBuf> {
+/// The Unix socket for takeovers, made before the server starts.
+fn takeover_socket(given: &Option<PathBuf>) -> anyhow::Result<ReservedSocket> {
     let path = given.clone().or_else(takeover::default_path);
-    path.context("--takeover: neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set: give a path, as --takeover=/run/introd/takeover.sock")
+    let none = "--takeover: neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set: give a path, as --takeover=/run/introd/takeover.sock";
+    ReservedSocket::make(&path.context(none)?)
 }
 
 /// How the server is, in a few words.

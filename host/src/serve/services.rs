@@ -64,7 +64,7 @@ pub struct Services {
     /// Passes on what peers send each other that cannot meet, if there is a relay.
     pub relay: Option<Arc<Relay>>,
     /// Whether the server takes no new sessions, and when it stops then.
-    pub drain: Drain,
+    pub drain: Arc<Drain>,
     /// The replies of plugins, scripts and the registry to the workers' requests.
     pub replies: Arc<Replies>,
 }

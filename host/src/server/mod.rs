@@ -156,6 +156,7 @@ impl Server {
                 applications: Arc::clone(&server.services.applications),
                 relay: server.services.relay.clone(),
                 registry: server.services.announcer.as_ref().map(|announcer| Arc::clone(announcer.registry())),
+                drain: Arc::clone(&server.services.drain),
             });
         }
         let (ready, are_ready) = mpsc::channel();

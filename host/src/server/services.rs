@@ -116,7 +116,7 @@ impl Shared {
             stories: Stories::new(workers),
             latencies: Arc::default(),
             relay,
-            drain: Drain::new(count, wake(mailboxes)),
+            drain: Arc::new(Drain::new(count, wake(mailboxes))),
             connection: Arc::new(ConnectionSettings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),

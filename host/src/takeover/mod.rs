@@ -26,6 +26,7 @@ mod copying;
 mod message;
 mod monotonic;
 mod predecessor;
+mod reserved_socket;
 mod socket_path;
 mod state;
 mod successor;
@@ -34,6 +35,7 @@ mod tests;
 mod worker_mail;
 
 pub use predecessor::{Offer, OfferedServices, Predecessor};
+pub use reserved_socket::ReservedSocket;
 pub use socket_path::default_path;
 pub use state::{RelayState, STATE_VERSION, ServerState, StateReadError};
 pub use successor::{Estate, Successors};

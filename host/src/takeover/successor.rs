@@ -2,31 +2,31 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use introd_liveness::{AtStandstill, BEAT, Pulse};
+use introd_liveness::{AtStandstill, Pulse};
 use introd_policy::registry::Registry;
 use rtmfp::crypto::CookieJar;
-use rustix::net::sockopt;
 use tokio::sync::oneshot;
 
 use super::channel::{Channel, ChannelError};
 use super::message::{
     GREETING, ListenerRecord, Message, OfferRecord, RegistryRecord, VERSIONS, WITH_COPIES, WITH_SERVICES,
 };
+use super::reserved_socket::ReservedSocket;
 use super::state::{RelayState, ServerState};
 use super::worker_mail::{answer, tell};
 use super::{copying, monotonic};
 use crate::apps::Applications;
 use crate::network::Listener;
 use crate::relay::Relay;
-use crate::serve::{Copies, Fate, HandOver, HandedOver, Mail, MailSender};
+use crate::serve::{Copies, Drain, Fate, HandOver, HandedOver, Mail, MailSender};
 
 /// How long the workers stand still at most: after that they go on, whatever the new process does.
 pub(super) const STANDSTILL: Duration = Duration::from_secs(10);
@@ -55,6 +55,22 @@ pub struct Estate {
     pub relay: Option<Arc<Relay>>,
     /// The registry that it shares with other servers, if there is one.
     pub registry: Option<Arc<dyn Registry>>,
+    /// Its drain: a server that is about to end is not taken over.
+    pub drain: Arc<Drain>,
+}
+
+impl Estate {
+    /// Whether the server may not be taken over now. Then it says why, to the new process too.
+    fn refuses(&self, channel: &mut Channel) -> Result<bool, ChannelError> {
+        if self.drain.order().is_none() {
+            return Ok(false);
+        }
+        let why = "the server that runs drains: it takes no new clients, and ends when the last one is gone. To replace it all the same, end \
+                   the drain first (`introd drain --cancel`)";
+        tracing::warn!("no takeover: {why}");
+        channel.send(&Message::Refused(why.to_owned()), ANSWER)?;
+        Ok(true)
+    }
 }
 
 /// Waits for successors at a Unix socket, on a thread of its own. Dropping it removes the socket.
@@ -72,14 +88,10 @@ impl Successors {
     /// Begins to wait. A socket that a process has left there is replaced.
     ///
     /// # Errors
-    /// If the socket cannot be made, or the thread not be started.
-    pub fn wait_at(path: &Path, estate: Estate) -> anyhow::Result<Self> {
-        let (listener, inode) = bind(path).with_context(|| {
-            format!(
-                "cannot make the Unix socket {} for --takeover: give it a path in a folder that exists and is your own",
-                path.display()
-            )
-        })?;
+    /// If the socket cannot be put at its path, or the thread not be started.
+    pub fn wait_at(socket: ReservedSocket, estate: Estate) -> anyhow::Result<Self> {
+        let path = socket.path().to_owned();
+        let (listener, inode) = socket.open()?;
         let is_ending = Arc::new(AtomicBool::new(false));
         let (tell, replaced) = oneshot::channel();
         let (ends, mut tell) = (Arc::clone(&is_ending), Some(tell));
@@ -94,7 +106,7 @@ impl Successors {
         };
         introd_liveness::spawn("takeover", AtStandstill::Say, work).context("no thread can be started")?;
         tracing::info!(path = %path.display(), "another process may take over here");
-        Ok(Self { path: path.to_owned(), inode, is_ending, replaced: Some(replaced), is_replaced: false })
+        Ok(Self { path, inode, is_ending, replaced: Some(replaced), is_replaced: false })
     }
 
     /// Waits until another process has taken over, and gives its number: then this one ends, and tells nobody.
@@ -140,21 +152,6 @@ impl Drop for Successors {
             let _ = std::fs::remove_file(&self.path);
         }
     }
-}
-
-/// Makes the socket, for the user of this process alone. It takes the place of an older one at once, so that there always is one.
-fn bind(path: &Path) -> io::Result<(UnixListener, u64)> {
-    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let new = path.with_file_name(name);
-    let _ = std::fs::remove_file(&new);
-    let listener = UnixListener::bind(&new)?;
-    // The thread that waits there shows now and then that it goes on.
-    sockopt::set_socket_timeout(&listener, sockopt::Timeout::Recv, Some(BEAT))?;
-    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600))?;
-    let inode = std::fs::symlink_metadata(&new)?.ino();
-    std::fs::rename(&new, path)?;
-    Ok((listener, inode))
 }
 
 /// The number of the process that has taken over. `None`: this one ends for another reason.
@@ -209,6 +206,9 @@ pub(super) fn serve(
         Ok(_) => return Err(ChannelError::Unreadable("no greeting".to_owned())),
         Err(error) => return Err(error),
     };
+    if estate.refuses(&mut channel)? {
+        return Ok(None);
+    }
     tracing::info!(%program, "a new process prepares to take over");
     offer(&mut channel, estate)?;
     let hand_registry_over = |channel: &mut Channel, within| {
@@ -228,6 +228,10 @@ pub(super) fn serve(
     }
     let copies =
         if version >= WITH_COPIES { copying::copy(&mut channel, &estate.mailboxes, pulse)? } else { Vec::new() };
+    // A drain may have begun meanwhile.
+    if estate.refuses(&mut channel)? {
+        return Ok(None);
+    }
     let began = Instant::now();
     let standstill = Standstill::begin(estate, copies, began, pulse)?;
     let bytes = standstill.collect(&estate.applications);

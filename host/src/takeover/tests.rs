@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use introd_config::Config;
 use introd_liveness::Pulse;
@@ -14,7 +14,7 @@ use super::channel::{Channel, ChannelError};
 use super::message::{GREETING, Message, VERSIONS, WITH_SERVICES};
 use super::state::ServerState;
 use super::successor::{Estate, serve};
-use crate::serve::{Copied, Fate, HandedOver, Mail, WorkerState, mailbox, testing};
+use crate::serve::{Copied, Drain, DrainRequest, Fate, HandedOver, Mail, WorkerState, mailbox, testing};
 
 /// How long anything may take. Only a test that fails needs it.
 const SOON: Duration = Duration::from_secs(60);
@@ -54,6 +54,7 @@ fn server() -> (Estate, mpsc::Receiver<Option<Fate>>) {
             applications,
             relay: None,
             registry: None,
+            drain: Arc::new(Drain::new(1, |_| ())),
         },
         fates,
     )
@@ -146,4 +147,46 @@ fn a_program_that_speaks_another_version_is_refused_and_told_which_are_spoken() 
     assert!(matches!(serve(near, &estate, &Arc::default(), &Pulse::unwatched()), Ok(None)));
     let Message::Refused(why) = new.join().unwrap() else { panic!("another message") };
     assert!(why.contains("introd 9.9.9 speaks version 99") && why.contains("without a takeover"), "{why}");
+}
+
+#[test]
+fn a_server_that_drains_is_not_taken_over_whenever_the_drain_has_begun() {
+    let version = *VERSIONS.end();
+    let (estate, _fates) = server();
+    // Before the new process comes.
+    estate.drain.begin(Instant::now(), SystemTime::now(), &DrainRequest::default());
+    let (near, far) = UnixStream::pair().unwrap();
+    let new = std::thread::spawn(move || {
+        let mut channel = Channel::new(far, Pulse::unwatched()).unwrap();
+        channel
+            .send(&Message::Hello { greeting: GREETING.to_owned(), version, program: "new".to_owned() }, SOON)
+            .unwrap();
+        channel.receive(Some(SOON)).unwrap()
+    });
+    assert!(matches!(serve(near, &estate, &Arc::default(), &Pulse::unwatched()), Ok(None)));
+    let Message::Refused(why) = new.join().unwrap() else { panic!("another message") };
+    assert!(why.contains("drains") && why.contains("--cancel"), "{why}");
+    // While it prepares.
+    assert!(estate.drain.cancel());
+    let (near, far) = UnixStream::pair().unwrap();
+    let drain = Arc::clone(&estate.drain);
+    let new = std::thread::spawn(move || {
+        let mut channel = Channel::new(far, Pulse::unwatched()).unwrap();
+        channel
+            .send(&Message::Hello { greeting: GREETING.to_owned(), version, program: "new".to_owned() }, SOON)
+            .unwrap();
+        assert!(matches!(channel.receive(Some(SOON)).unwrap(), Message::Offer(_)));
+        drain.begin(Instant::now(), SystemTime::now(), &DrainRequest::default());
+        channel.send(&Message::Ready, SOON).unwrap();
+        loop {
+            match channel.receive(Some(SOON)).unwrap() {
+                Message::Copies { length } => drop(channel.receive_bytes(length, SOON).unwrap()),
+                Message::Copied => channel.send(&Message::Copied, SOON).unwrap(),
+                Message::Registry(_) | Message::Relay { .. } => (),
+                other => break other,
+            }
+        }
+    });
+    assert!(matches!(serve(near, &estate, &Arc::default(), &Pulse::unwatched()), Ok(None)));
+    assert!(matches!(new.join().unwrap(), Message::Refused(_)));
 }

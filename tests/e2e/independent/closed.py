@@ -77,5 +77,7 @@ for what, change in [
 client.pump(0.1)
 assert not client.closed
 log = stopped(server)
+# It does so at the start alone.
+assert log.count("rejects clients and lookups") == 1, log
 assert "club" in log and "MaxAppIdleTime" in log and "libmissing.so" in log, log
 print("closed")

@@ -182,7 +182,7 @@ keys! {
     MAX_SESSIONS_PER_ADDRESS: Key<Limit> = Key::ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxSessionsPerAddress",
         limit(MAX_CLIENTS, Some(2000)),
-        "Open sessions at a time from one IP address, half-open ones included. A school or a company behind one NAT has hundreds; an address that opens more keeps no other address out. This and the limits by address that follow count an IPv6 network of 64 bits as one address, since each host has that many",
+        "Open sessions at a time from one IP address, half-open ones and those that a client has closed within the last 19 seconds included (until then the server answers repeated closes, RFC 7016 §3.5.5.3). A school or a company behind one NAT has hundreds; an address that opens more keeps no other address out. This and the limits by address that follow count an IPv6 network of 64 bits as one address, since each host has that many",
     );
     MAX_BUFFERED_MEMORY: Key<Limit> = Key::ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxBufferedMemory",

@@ -170,9 +170,10 @@ fn checking_tells_of_an_application_that_is_closed() {
     let folder = Folder::new().with("lua/torn/Application.xml", "<Application>");
     let vhost = format!("<VirtualHost><AppsDir>{}/lua</AppsDir></VirtualHost>", folder.0.display());
     let folder = folder.with("_defaultRoot_/_defaultVHost_/Vhost.xml", vhost);
-    let diagnostics = Config::load(Some(&folder.conf())).unwrap().diagnostics(false);
-    assert!(diagnostics.iter().all(Diagnostic::is_error), "{diagnostics:?}");
-    let [place, outcome] = &diagnostics[..] else { panic!("{diagnostics:?}") };
+    let loaded = Config::load(Some(&folder.conf())).unwrap();
+    let (diagnostics, closed) = (loaded.diagnostics(false), loaded.closed());
+    assert!(diagnostics.iter().chain(&closed).all(Diagnostic::is_error), "{diagnostics:?} {closed:?}");
+    let ([place], [outcome]) = (&diagnostics[..], &closed[..]) else { panic!("{diagnostics:?} {closed:?}") };
     assert!(place.to_string().ends_with("Application.xml:1:1: error: <Application> is never closed"), "{place}");
     assert_eq!(outcome.to_string(), "error: application torn of _defaultVHost_ rejects clients and lookups");
 }

@@ -6,14 +6,14 @@ use clap::Args;
 use serde_json::json;
 
 use super::administration::Remote;
-use super::clients::whole_id;
+use super::clients::{peer_id_start, whole_id};
 use super::http::escaped;
 use super::print::{Printer, list, text};
 
 #[derive(Args)]
 pub(in crate::cli) struct KickArgs {
     /// Its peer ID; the first digits are enough.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = peer_id_start)]
     peer: String,
     /// Why, for the log.
     #[arg(long, value_name = "TEXT")]
@@ -33,8 +33,12 @@ pub(in crate::cli) struct ReloadArgs {
 #[derive(Args)]
 pub(in crate::cli) struct LogLevelArgs {
     /// The new level: error, warn, info, debug or trace, or a filter as of RUST_LOG.
-    #[arg(value_name = "LEVEL")]
+    #[arg(value_name = "LEVEL", value_parser = level)]
     level: Option<String>,
+}
+
+fn level(text: &str) -> Result<String, String> {
+    introd_log::check_level(text).map(|()| text.to_owned())
 }
 
 pub(super) async fn kick(remote: &Remote, printer: Printer, args: &KickArgs) -> anyhow::Result<()> {
@@ -56,9 +60,17 @@ pub(super) async fn reload(remote: &Remote, printer: Printer, args: &ReloadArgs)
     let body = args.instance.as_ref().map_or_else(|| json!({}), |instance| json!({ "instance": instance }));
     for application in applications {
         let answer = remote.post(&format!("applications/{}/reload", escaped(&application)), &body).await?;
-        printer.answer(&answer, |_| format!("{} loads its scripts again\n", text(&json!(application))))?;
+        printer.answer(&answer, |_| loading(&application))?;
     }
     Ok(())
+}
+
+/// What is known when the server has taken the order: scripts load in their own time.
+fn loading(application: &str) -> String {
+    format!(
+        "{} loads its scripts again; if they do not load, the log of the server says why, and the old ones go on\n",
+        text(&json!(application))
+    )
 }
 
 /// The applications with scripts that run.

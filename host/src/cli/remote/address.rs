@@ -17,6 +17,11 @@ pub(super) async fn find(conf: Option<&Path>, url: Option<&str>) -> anyhow::Resu
     }
 }
 
+/// Reads the argument for the URL of an administration.
+pub(super) fn check_url(text: &str) -> Result<String, String> {
+    authority(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 /// The host, and the port if there is one, of a URL.
 fn authority(url: &str) -> anyhow::Result<&str> {
     anyhow::ensure!(

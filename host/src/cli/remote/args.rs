@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::address;
+
 /// How the commands find the server, log in, and print.
 #[derive(Args)]
 pub(in crate::cli) struct RemoteArgs {
@@ -11,7 +13,7 @@ pub(in crate::cli) struct RemoteArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "admin")]
     pub(super) conf: Option<PathBuf>,
     /// Find the administration here, such as http://127.0.0.1:1111.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = address::check_url)]
     pub(super) admin: Option<String>,
     /// Log in as this administrator. The password comes from the file of `--password-file`, from the environment variable
     /// INTROD_PASSWORD, or from the terminal.

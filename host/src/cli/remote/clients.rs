@@ -1,5 +1,7 @@
 //! `introd clients`.
 
+use std::net::IpAddr;
+
 use clap::Args;
 use serde_json::Value;
 
@@ -9,6 +11,7 @@ use super::print::{Printer, list, table, text};
 
 /// How many clients are asked for at a time: the most that the API gives.
 const PAGE: usize = 1000;
+const PEER_ID_DIGITS: usize = 64;
 
 #[derive(Args)]
 pub(in crate::cli) struct ClientsArgs {
@@ -20,9 +23,9 @@ pub(in crate::cli) struct ClientsArgs {
     instance: Option<String>,
     /// Only those at this IP address.
     #[arg(long, value_name = "IP")]
-    address: Option<String>,
+    address: Option<IpAddr>,
     /// Only those whose peer ID begins so.
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", value_parser = peer_id_start)]
     peer: Option<String>,
     /// At most so many.
     #[arg(long, value_name = "N")]
@@ -30,12 +33,9 @@ pub(in crate::cli) struct ClientsArgs {
 }
 
 pub(super) async fn clients(remote: &Remote, printer: Printer, args: &ClientsArgs) -> anyhow::Result<()> {
-    let filters = [
-        ("application", &args.application),
-        ("instance", &args.instance),
-        ("address", &args.address),
-        ("peer", &args.peer),
-    ];
+    let address = args.address.as_ref().map(ToString::to_string);
+    let filters =
+        [("application", &args.application), ("instance", &args.instance), ("address", &address), ("peer", &args.peer)];
     let filter: String =
         filters.iter().filter_map(|(name, value)| Some(format!("&{name}={}", escaped(value.as_deref()?)))).collect();
     let mut left = args.limit.unwrap_or(usize::MAX);
@@ -76,13 +76,21 @@ pub(super) fn place(client: &Value) -> String {
     }
 }
 
-/// The whole ID of the only client whose peer ID begins so. One that is whole already need not be a client's.
+/// Reads the argument for a peer: its ID, or the first digits of it, in lower case.
+pub(super) fn peer_id_start(text: &str) -> Result<String, &'static str> {
+    let is_hex =
+        !text.is_empty() && text.len() <= PEER_ID_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if is_hex {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("a peer ID has 64 hexadecimal digits; the first ones are enough")
+    }
+}
+
+/// The whole ID of the only client whose peer ID begins so, as [`peer_id_start`] gives it. One that is whole already need not be a client's.
 pub(super) async fn whole_id(remote: &Remote, peer: &str) -> anyhow::Result<String> {
-    let peer = peer.to_ascii_lowercase();
-    let is_hex = !peer.is_empty() && peer.len() <= 64 && peer.bytes().all(|digit| digit.is_ascii_hexdigit());
-    anyhow::ensure!(is_hex, "a peer ID has 64 hexadecimal digits; the first ones are enough");
-    if peer.len() == 64 {
-        return Ok(peer);
+    if peer.len() == PEER_ID_DIGITS {
+        return Ok(peer.to_owned());
     }
     let page = remote.get(&format!("clients?limit=2&peer={peer}")).await?;
     match list(&page["clients"]) {

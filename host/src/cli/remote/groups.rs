@@ -13,8 +13,13 @@ const PAGE: usize = 1000;
 #[derive(Args)]
 pub(in crate::cli) struct GroupsArgs {
     /// Show the members of this group, in the order of the ring, instead of all groups.
-    #[arg(value_name = "DIGEST")]
+    #[arg(value_name = "DIGEST", value_parser = digest)]
     group: Option<String>,
+}
+
+fn digest(text: &str) -> Result<String, &'static str> {
+    let is_digest = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if is_digest { Ok(text.to_ascii_lowercase()) } else { Err("the digest of a group has 64 hexadecimal digits") }
 }
 
 pub(super) async fn groups(remote: &Remote, printer: Printer, args: &GroupsArgs) -> anyhow::Result<()> {

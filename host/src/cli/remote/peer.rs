@@ -6,13 +6,13 @@ use clap::Args;
 use serde_json::Value;
 
 use super::administration::Remote;
-use super::clients::whole_id;
+use super::clients::{peer_id_start, whole_id};
 use super::print::{Printer, list, text};
 
 #[derive(Args)]
 pub(in crate::cli) struct PeerArgs {
     /// Its peer ID; for a client, the first digits are enough.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = peer_id_start)]
     peer: String,
 }
 

@@ -69,7 +69,7 @@ pub(super) fn services_that_wake(
         verdicts: VerdictCounts::new(WORKERS),
         stories: Stories::new(WORKERS),
         latencies: Arc::default(),
-        drain: Drain::new(WORKERS.into(), |_| ()),
+        drain: Arc::new(Drain::new(WORKERS.into(), |_| ())),
         connection: Arc::new(ConnectionSettings::default()),
         rates: Rates::new(&config.server.limits),
         refusals: Refusals::default(),

@@ -1,5 +1,7 @@
 //! The server with clients that share no code with it.
 
+use std::path::Path;
+
 use introd_tests::libraries::library;
 use introd_tests::redis::Redis;
 
@@ -48,6 +50,13 @@ fn peer_ids_are_not_lost_to_copies_at_other_servers() {
     let redis = Redis::start();
     let plugin = library("registry-redis");
     independent::run("copies.py", &[&redis.url(), &plugin.to_string_lossy()]);
+}
+
+#[test]
+fn members_that_a_script_has_published_are_named_no_more_when_they_leave_after_a_takeover() {
+    let redis = Redis::start();
+    let (plugin, scripts) = (library("registry-redis"), Path::new(env!("CARGO_MANIFEST_DIR")).join("../lua/groups"));
+    independent::run("scripted_members.py", &[&redis.url(), &plugin.to_string_lossy(), &scripts.to_string_lossy()]);
 }
 
 #[test]

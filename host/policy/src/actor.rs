@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::message::{AppEvent, ClientId, ClientInfo};
+use crate::registry::GroupMember;
 use crate::{InstanceName, RequestId, Totals};
 use introd_config::Application;
+use introd_flash::server::Publication;
 
 /// An error of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +75,11 @@ pub trait AppActor: Send + Sync {
         Vec::new()
     }
 
+    /// The members of groups that it has published in the registry.
+    fn published_members(&self) -> Vec<PublishedMember> {
+        Vec::new()
+    }
+
     /// Whether it has yet to look at an event, or to send what it wants done. Handlers that wait for something else do not count.
     fn is_busy(&self) -> bool {
         false
@@ -119,6 +126,8 @@ pub struct KnownClient {
     pub reported: Vec<SocketAddr>,
     /// Its groups: the number of the membership, and the digest.
     pub groups: Vec<(u64, [u8; 32])>,
+    /// The streams that it publishes to the server, as the policy has allowed: the policy is told when each of them ends.
+    pub publications: Vec<Publication>,
     /// What it waits for.
     pub open: Vec<OpenCall>,
 }
@@ -142,8 +151,26 @@ pub struct Opening<'a> {
     pub settings: &'a Arc<Application>,
     /// Counts what its clients do.
     pub totals: &'a Arc<dyn Totals>,
-    /// Another process had the instance, and its policy was told of these clients there.
-    pub taken_over: Option<Vec<KnownClient>>,
+    /// What the instance had in another process, if it comes from there.
+    pub taken_over: Option<FormerInstance>,
+}
+
+/// What an instance had in another process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FormerInstance {
+    /// The clients that its policy was told of.
+    pub clients: Vec<KnownClient>,
+    /// What its policy has published in the registry.
+    pub members: Vec<PublishedMember>,
+}
+
+/// A member of a group that a policy has published in the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishedMember {
+    /// The member.
+    pub member: GroupMember,
+    /// The membership with which it ends: the client, and the digest of the group. `None`: it ends when the policy says so.
+    pub follows: Option<(ClientId, [u8; 32])>,
 }
 
 /// Makes actors.

@@ -23,7 +23,9 @@ mod sync;
 mod totals;
 mod verdict;
 
-pub use actor::{AppActor, AppActors, KnownClient, LoggedError, OpenCall, Opening, ToWake};
+pub use actor::{
+    AppActor, AppActors, FormerInstance, KnownClient, LoggedError, OpenCall, Opening, PublishedMember, ToWake,
+};
 pub use deadlines::Deadlines;
 pub use instance::{InstanceId, InstanceName};
 pub use peer::{MAX_REPORTED, Peer};

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use introd_config::{Access, Application, Config, LookupMode, LookupsFrom, Registered, Vhost};
 use introd_native::Plugins;
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceId, InstanceName, KnownClient, Opening, Totals};
+use introd_policy::{AppActor, AppActors, FormerInstance, InstanceId, InstanceName, Opening, Totals};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use slab::Slab;
 
@@ -217,7 +217,7 @@ impl Applications {
         settings: &Arc<Application>,
         registered: Option<&Registered>,
         traffic: &Arc<Traffic>,
-        taken_over: Option<Vec<KnownClient>>,
+        taken_over: Option<FormerInstance>,
     ) -> Result<Option<Arc<dyn AppActor>>, Refusal> {
         let Some((actors, registered)) = self.actors.as_ref().zip(registered) else { return Ok(None) };
         let totals = Arc::clone(traffic) as Arc<dyn Totals>;

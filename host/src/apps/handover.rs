@@ -15,6 +15,7 @@ use rtmfp::{NetworkPrefix, PeerId, SessionId};
 use serde::{Deserialize, Serialize};
 
 use super::applications::{Applications, vhost_of};
+use super::published::Published;
 use super::wanted::{VhostLimits, Wanted};
 
 /// An instance with a script, and the clients that the script knows.
@@ -32,6 +33,9 @@ pub struct InstanceRecord {
     /// ([`UnacceptedRecord`]): programs that do not know these read the others.
     #[serde(skip)]
     unaccepted: Vec<KnownRecord>,
+    /// What is published. It goes over in a record of its own ([`PublishedRecord`]), for the same reason.
+    #[serde(skip)]
+    published: Published,
 }
 
 /// The clients of an instance that its script was told of and that are not accepted: they were rejected, or wait for a decision.
@@ -57,6 +61,33 @@ impl UnacceptedRecord {
         let place = usize::try_from(self.instance).ok();
         if let Some(instance) = place.and_then(|place| instances.get_mut(place)) {
             instance.unaccepted.extend(self.clients);
+        }
+    }
+}
+
+/// What is published of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedRecord {
+    /// The number of the instance among the records of instances.
+    instance: u32,
+    published: Published,
+}
+
+impl PublishedRecord {
+    /// Those of all instances.
+    pub fn all(instances: &[InstanceRecord]) -> Vec<Self> {
+        let of_instance = |(number, instance): (u32, &InstanceRecord)| {
+            let published = instance.published.clone();
+            (!published.is_empty()).then_some(Self { instance: number, published })
+        };
+        (0..).zip(instances).filter_map(of_instance).collect()
+    }
+
+    /// Adds it to its instance. That of an instance that is not there is left out.
+    pub fn add_to(self, instances: &mut [InstanceRecord]) {
+        let place = usize::try_from(self.instance).ok();
+        if let Some(instance) = place.and_then(|place| instances.get_mut(place)) {
+            instance.published = self.published;
         }
     }
 }
@@ -164,6 +195,7 @@ impl KnownRecord {
             far_address: now,
             reported: self.reported,
             groups: self.groups,
+            publications: Vec::new(),
             open: Vec::new(),
         })
     }
@@ -185,7 +217,8 @@ impl Applications {
         let mut open_calls = Vec::new();
         let record = |instance: &Arc<super::AppInstance>| {
             // What ends has clients that are about to be closed, and another instance may have its name.
-            let clients = instance.actor().filter(|actor| !actor.is_over())?.clients();
+            let actor = instance.actor().filter(|actor| !actor.is_over())?;
+            let clients = actor.clients();
             let some = |is_accepted: bool| {
                 clients
                     .iter()
@@ -204,6 +237,7 @@ impl Applications {
                 maker: instance.maker().map(NetworkPrefix::first),
                 clients: some(true),
                 unaccepted: some(false),
+                published: Published::of(&clients, &actor.published_members()),
             })
         };
         let records = self.all_instances().iter().filter_map(record).collect();
@@ -221,7 +255,8 @@ impl Applications {
     ) {
         let config = self.config();
         for record in records {
-            let InstanceRecord { adaptor, vhost, application, instance, maker, clients, unaccepted } = record;
+            let InstanceRecord { adaptor, vhost, application, instance, maker, clients, unaccepted, published } =
+                record;
             let name = InstanceName { adaptor, vhost, application, instance };
             let vhost = vhost_of(&config, &name);
             let registered = vhost.served_by(&name.application).map(|(_, registered)| registered);
@@ -229,11 +264,12 @@ impl Applications {
             let known = clients.into_iter().map(|client| (is_accepted(&client), client));
             let known = known.chain(unaccepted.into_iter().map(|client| (false, client)));
             let known = known.filter_map(|(is_accepted, client)| client.known(is_accepted, near_addresses));
+            let former = published.add_to(known.collect());
             let wanted = Wanted {
                 settings: Arc::clone(vhost.application(&name.application)),
                 registered,
                 limits: VhostLimits::NONE,
-                taken_over: Some(known.collect()),
+                taken_over: Some(former),
                 maker: maker.map(NetworkPrefix::of),
                 name: name.clone(),
             };

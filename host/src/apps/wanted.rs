@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use introd_config::{Application, Registered, Vhost};
-use introd_policy::{InstanceName, KnownClient};
+use introd_policy::{FormerInstance, InstanceName};
 use rtmfp::NetworkPrefix;
 
 /// An instance that is wanted.
@@ -14,7 +14,7 @@ pub(super) struct Wanted<'a> {
     pub(super) registered: Option<&'a Registered>,
     pub(super) limits: VhostLimits,
     /// The clients that another process had there, if it is to go on with them.
-    pub(super) taken_over: Option<Vec<KnownClient>>,
+    pub(super) taken_over: Option<FormerInstance>,
     /// The network of the client that wants it; `None` if it is wanted without a client.
     pub(super) maker: Option<NetworkPrefix>,
 }

@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::monotonic;
-use crate::apps::{InstanceRecord, OpenCallRecord, UnacceptedRecord};
+use crate::apps::{InstanceRecord, OpenCallRecord, PublishedRecord, UnacceptedRecord};
 use crate::relay::PairRecords;
 use crate::serve::{ConnectingRecord, HandedOver, WorkerState};
 
@@ -47,6 +47,9 @@ const OPEN_CALLS: u8 = 5;
 const UNACCEPTED: u8 = 6;
 /// The kind of the section that has the pairs of the relay. Programs that do not know it have their relays begin anew.
 const RELAY: u8 = 7;
+/// The kind of the section that has what is published of instances with a script. Programs that do not know it do not tell their scripts of the
+/// ends of streams that were published before, and leave members of groups in the registry that scripts have published.
+const PUBLISHED: u8 = 8;
 
 /// The state of a server.
 pub struct ServerState {
@@ -125,6 +128,10 @@ impl ServerState {
         if !unaccepted.is_empty() {
             section(&mut out, UNACCEPTED, STATE_VERSION, &unaccepted)?;
         }
+        let published = PublishedRecord::all(&self.instances);
+        if !published.is_empty() {
+            section(&mut out, PUBLISHED, STATE_VERSION, &published)?;
+        }
         Ok(out)
     }
 
@@ -135,7 +142,8 @@ impl ServerState {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateReadError> {
         let mut rest = bytes.strip_prefix(MAGIC).ok_or(StateReadError::NoState)?;
         let (mut workers, mut instances) = (Vec::<HandedOver>::new(), Vec::<InstanceRecord>::new());
-        let (mut open_calls, mut unaccepted, mut relay) = (Vec::new(), Vec::new(), None);
+        let (mut open_calls, mut unaccepted, mut published) = (Vec::new(), Vec::new(), Vec::new());
+        let mut relay = None;
         while !rest.is_empty() {
             let (kind, version, body) = take_section(&mut rest)?;
             match kind {
@@ -158,6 +166,7 @@ impl ServerState {
                     relay = Some(RelayState { then: monotonic::read(then), pairs });
                 }
                 UNACCEPTED => unaccepted.extend(content::<Vec<UnacceptedRecord>>(version, STATE_VERSION, body)?),
+                PUBLISHED => published.extend(content::<Vec<PublishedRecord>>(version, STATE_VERSION, body)?),
                 _ => {
                     let bytes = body.len();
                     tracing::info!(
@@ -170,6 +179,7 @@ impl ServerState {
             }
         }
         unaccepted.into_iter().for_each(|some| some.add_to(&mut instances));
+        published.into_iter().for_each(|some| some.add_to(&mut instances));
         // Scripts of the old process may not have looked yet at the end of clients that no worker has any more.
         let there: HashSet<u32> = workers.iter().flat_map(HandedOver::clients).collect();
         instances.iter_mut().for_each(|instance| instance.keep(&there));

@@ -80,7 +80,12 @@ fn register_groups(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()
         lua.create_function(move |lua, (digest, peer): (Value, Value)| {
             let member = member(&shared, &digest, &peer)?;
             shared.must_be_live()?;
-            match shared.instance.published_members.join(member) {
+            // It ends with the membership of a client of this instance that is in the group.
+            let (digest, client) =
+                (address::groupspec_digest(&digest)?.0, shared.instance.roster.borrow().by_peer(&member.peer));
+            let client = client.filter(|client| client.groups.borrow().iter().any(|(_, own)| *own == digest));
+            let follows = client.map(|client| (client.id, digest));
+            match shared.instance.published_members.join(member, follows) {
                 Ok(()) => Ok((true, Value::Nil)),
                 Err(error) => Ok((false, Value::String(lua.create_string(error.to_string())?))),
             }

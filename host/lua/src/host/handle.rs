@@ -11,7 +11,7 @@ use crate::engine::failure::Failure;
 use crate::instance::open_requests::Answer;
 use introd_config::Application;
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, KnownClient, LoggedError, RequestId};
+use introd_policy::{AppActor, KnownClient, LoggedError, PublishedMember, RequestId};
 
 /// Leads to an instance.
 #[derive(Clone)]
@@ -142,6 +142,10 @@ impl AppActor for ScriptHandle {
             }
         }
         known
+    }
+
+    fn published_members(&self) -> Vec<PublishedMember> {
+        self.0.ledger.published.all()
     }
 
     fn is_busy(&self) -> bool {

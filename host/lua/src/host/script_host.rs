@@ -16,7 +16,7 @@ use crate::instance::surroundings::Surroundings;
 use introd_config::Application;
 use introd_liveness::AtStandstill;
 use introd_policy::message::{AppEvent, Commands};
-use introd_policy::{AppActor, AppActors, InstanceName, KnownClient, Opening, Totals};
+use introd_policy::{AppActor, AppActors, FormerInstance, InstanceName, Opening, Totals};
 
 /// How often it is checked whether a thread that is to end has ended.
 const STOP_POLL: Duration = Duration::from_millis(2);
@@ -72,14 +72,14 @@ impl Host {
         self.open_counted(name, folder, settings, None, None)
     }
 
-    /// The same, whose script reads there what its clients did. `clients`: another process had the instance with these.
+    /// The same, whose script reads there what its clients did. `former`: what it had in another process.
     fn open_counted(
         &self,
         name: InstanceName,
         folder: &Path,
         settings: Arc<Application>,
         totals: Option<Arc<dyn Totals>>,
-        clients: Option<Vec<KnownClient>>,
+        former: Option<FormerInstance>,
     ) -> Result<ScriptHandle, ScriptError> {
         let main = main_file(folder).ok_or_else(|| ScriptError::NoScript(folder.to_owned()))?;
         let mut pool = self.pool.state();
@@ -90,9 +90,9 @@ impl Host {
         let _ = shared.main.set(main);
         // Nobody else has set it.
         totals.map(|totals| shared.totals.set(totals).ok());
-        if let Some(clients) = clients {
+        if let Some(former) = former {
             shared.is_taken_over.store(true, Ordering::Release);
-            shared.ledger.take_over(clients);
+            shared.ledger.take_over(former);
         }
         if let Some(files) = pool.closed.get(&shared.application()).copied() {
             if files == ScriptFiles::of(folder) {

@@ -1,19 +1,23 @@
-//! Which clients an instance has, where other threads can read it: when a thread stands still and is replaced, its successor starts
-//! from this.
+//! Which clients an instance has and what its scripts have published of them, where other threads can read it: when a thread stands still
+//! and is replaced, its successor starts from this, and so does another process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use introd_policy::KnownClient;
+use introd_flash::server::Publication;
 use introd_policy::message::{AppEvent, ClientId, ClientInfo};
+use introd_policy::{FormerInstance, KnownClient};
 
 use super::item::InboxItem;
+use super::published_members::PublishedSet;
 
 /// The clients of an instance.
 #[derive(Default)]
 pub(crate) struct Ledger {
     clients: Mutex<HashMap<ClientId, KeptClient>>,
+    /// The members of groups that the scripts have published.
+    pub(crate) published: PublishedSet,
 }
 
 /// What is kept of a client.
@@ -23,6 +27,8 @@ pub(crate) struct KeptClient {
     pub(crate) far_address: SocketAddr,
     pub(crate) reported: Vec<SocketAddr>,
     pub(crate) groups: Vec<(u64, [u8; 32])>,
+    /// What it publishes to the server, as a script has allowed.
+    pub(crate) publications: Vec<Publication>,
     pub(crate) is_accepted: bool,
     /// Whether a script was told of it, so that a script is to be told when it is gone.
     pub(crate) is_told: bool,
@@ -36,6 +42,7 @@ impl KeptClient {
             far_address: info.far_address,
             reported: Vec::new(),
             groups: Vec::new(),
+            publications: Vec::new(),
             is_accepted: false,
             is_told: false,
         }
@@ -83,7 +90,7 @@ impl Ledger {
     /// The clients that the script of another process has to know: those that are accepted, and those of whose end a script is yet to be told.
     /// `waiting`: what has happened to clients, and the script has yet to look at.
     pub(crate) fn known<'a>(&self, waiting: impl Iterator<Item = &'a InboxItem>) -> Vec<KnownClient> {
-        let soon = Self { clients: Mutex::new(self.clients().clone()) };
+        let soon = Self { clients: Mutex::new(self.clients().clone()), ..Self::default() };
         for item in waiting {
             match item {
                 InboxItem::Connect { client, info, .. } => drop(soon.connects(*client, info)),
@@ -98,15 +105,21 @@ impl Ledger {
             far_address: kept.far_address,
             reported: kept.reported,
             groups: kept.groups,
+            publications: kept.publications,
             open: Vec::new(),
         };
         soon.all().into_iter().filter(|(_, kept)| kept.is_accepted || kept.is_told).map(known).collect()
     }
 
-    /// Enters clients that a script of another process was told of.
-    pub(crate) fn take_over(&self, clients: Vec<KnownClient>) {
-        for KnownClient { client, is_accepted, info, far_address, reported, groups, .. } in clients {
-            self.insert(client, KeptClient { info, far_address, reported, groups, is_accepted, is_told: true });
+    /// Enters what the instance had in another process.
+    pub(crate) fn take_over(&self, former: FormerInstance) {
+        let memberships =
+            former.clients.iter().flat_map(|known| known.groups.iter().map(|(_, digest)| (known.client, *digest)));
+        self.published.take_over(former.members, &memberships.collect::<HashSet<_>>());
+        for known in former.clients {
+            let KnownClient { client, is_accepted, info, far_address, reported, groups, publications, .. } = known;
+            let kept = KeptClient { info, far_address, reported, groups, publications, is_accepted, is_told: true };
+            self.insert(client, kept);
         }
     }
 
@@ -125,6 +138,9 @@ impl Ledger {
             }
             AppEvent::GroupLeave { client, membership, .. } => {
                 self.change(*client, |kept| kept.groups.retain(|(other, _)| other != membership));
+            }
+            AppEvent::Unpublish { client, publication } => {
+                self.change(*client, |kept| kept.publications.retain(|known| known.number != publication.number));
             }
             _ => (),
         }
@@ -187,7 +203,7 @@ mod tests {
         assert_eq!(known(&ledger, &event(AppEvent::Disconnect { client })), []);
         // The new process knows what this one knew.
         let next = Ledger::default();
-        next.take_over(ledger.known([].iter()));
+        next.take_over(FormerInstance { clients: ledger.known([].iter()), members: Vec::new() });
         assert_eq!(known(&next, &[]), [(false, 0)]);
         assert_eq!(ledger.all().len(), 1, "what waits is noted when the script looks at it");
     }

@@ -106,7 +106,7 @@ impl Instance {
             settings: RefCell::new(settings),
             outbox: Outbox::new(Arc::clone(&commands), memory.meter()),
             commands,
-            published_members: PublishedMembers::new(Arc::clone(&registry)),
+            published_members: PublishedMembers::new(Arc::clone(&registry), Arc::clone(&ledger)),
             registry,
             connections: Connections::default(),
             requests,
@@ -169,6 +169,9 @@ impl Instance {
 
     /// The same, which another process had before, if that is so. `is_replaced` says whether yet another one has its clients.
     pub(crate) fn with_takeover(self, is_taken_over: bool, is_replaced: Arc<AtomicBool>) -> Self {
+        if is_taken_over {
+            self.published_members.go_on();
+        }
         Self { is_taken_over: Cell::new(is_taken_over), is_replaced, ..self }
     }
 

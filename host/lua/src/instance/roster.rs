@@ -152,6 +152,8 @@ impl Roster {
         member.far_address.set(kept.far_address);
         *member.reported.borrow_mut() = kept.reported;
         *member.groups.borrow_mut() = kept.groups;
+        let allowed = |publication| Publishing { publication, is_allowed: true, is_wanted: true };
+        *member.publications.borrow_mut() = kept.publications.into_iter().map(allowed).collect();
         Some(member)
     }
 
@@ -184,6 +186,18 @@ impl Roster {
     pub(crate) fn know(&self, member: &RosterMember) {
         member.is_known.set(true);
         self.ledger.change(member.id, |kept| kept.is_told = true);
+    }
+
+    /// What a client publishes has changed.
+    pub(crate) fn note_publications(&self, member: &RosterMember) {
+        let allowed = member
+            .publications
+            .borrow()
+            .iter()
+            .filter(|known| known.is_allowed)
+            .map(|known| known.publication.clone())
+            .collect();
+        self.ledger.change(member.id, |kept| kept.publications = allowed);
     }
 
     /// A client is accepted.

@@ -59,6 +59,8 @@ impl Runtime {
             Some(known) if known.is_wanted => {
                 if is_allowed && self.instance.requests.take(number).is_some() {
                     known.is_allowed = true;
+                    drop(publications);
+                    self.instance.roster.borrow().note_publications(member);
                     let client = member.id;
                     self.instance.send(ClientCommand::Publish { client, publication, is_allowed });
                     return;
@@ -92,6 +94,7 @@ impl Runtime {
             _ => {
                 publications.retain(|known| known.publication.number != publication.number);
                 drop(publications);
+                self.instance.roster.borrow().note_publications(member);
                 self.tell_unpublished(member, publication);
             }
         }

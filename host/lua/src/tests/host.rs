@@ -102,9 +102,19 @@ pub(super) fn client(number: u32) -> ClientId {
     ClientId { worker: 0, session: SessionId::from_wire(number) }
 }
 
+/// A host that takes a thread for stuck after a short time.
 pub(super) fn host(threads: usize) -> (Host, Arc<Desk>) {
+    host_with(threads, Duration::from_millis(50))
+}
+
+/// A host for tests in which no script hangs: no thread of it is taken for stuck because the computer is busy.
+pub(super) fn patient_host(threads: usize) -> (Host, Arc<Desk>) {
+    host_with(threads, Duration::from_secs(600))
+}
+
+fn host_with(threads: usize, stuck_after: Duration) -> (Host, Arc<Desk>) {
     let desk = Arc::new(Desk::default());
-    let settings = HostSettings { threads, stuck_after: Duration::from_millis(50), ..HostSettings::default() };
+    let settings = HostSettings { threads, stuck_after, ..HostSettings::default() };
     (Host::start(settings, desk.clone(), Surroundings::default()).unwrap(), desk)
 }
 

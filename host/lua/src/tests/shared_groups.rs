@@ -176,11 +176,12 @@ fn the_memberships_of_a_script_are_bounded() {
         peer[..4].copy_from_slice(&number.to_be_bytes());
         GroupMember { group: [1; 32], peer: PeerId(peer), position: peer }
     };
-    let accepted = (0..100_000).take_while(|number| instance.published_members.join(member(*number)).is_ok()).count();
+    let accepted =
+        (0..100_000).take_while(|number| instance.published_members.join(member(*number), None).is_ok()).count();
     assert_eq!(accepted, MAX_PUBLISHED);
-    assert!(instance.published_members.join(member(0)).is_ok(), "it is published already");
+    assert!(instance.published_members.join(member(0), None).is_ok(), "it is published already");
     instance.published_members.leave(&member(0));
-    assert!(instance.published_members.join(member(100_000)).is_ok());
+    assert!(instance.published_members.join(member(100_000), None).is_ok());
 }
 
 #[test]

@@ -1,5 +1,8 @@
 use introd_config::{Config, Registered};
-use introd_policy::{AppActors, Opening};
+use introd_flash::server::Publication;
+use introd_netgroup::GroupAddress;
+use introd_policy::registry::GroupMember;
+use introd_policy::{AppActors, FormerInstance, Opening, PublishedMember};
 use parking_lot::Mutex;
 
 use super::*;
@@ -58,6 +61,38 @@ fn clients_that_are_not_accepted_go_over_with_their_instance() {
 }
 
 #[test]
+fn what_is_published_goes_over_with_its_instance_and_its_client() {
+    let near_addresses: Arc<[SocketAddr]> = Arc::from([]);
+    let known = |session: u32, streams: &[&str]| {
+        let publication =
+            |(number, name): (u64, &&str)| Publication { number, name: (*name).to_owned(), kind: "live".to_owned() };
+        let publications = (1..).zip(streams).map(publication).collect();
+        KnownClient { publications, ..client(session).known(true, &near_addresses).unwrap() }
+    };
+    let clients = vec![known(1, &["cam", "screen"]), known(2, &[]), known(3, &["talk"])];
+    let peer = PeerId([9; 32]);
+    let member = GroupMember { group: [8; 32], peer, position: GroupAddress::of(&peer).0 };
+    let members =
+        [None, Some((clients[0].client, [7; 32]))].map(|follows| PublishedMember { member, follows }).to_vec();
+    let record = |clients: &[KnownClient], members: &[PublishedMember]| InstanceRecord {
+        published: Published::of(clients, members),
+        ..instance(&[1, 2, 3], &[])
+    };
+    let all = [record(&[], &[]), record(&clients, &members)];
+    let published = PublishedRecord::all(&all);
+    assert_eq!(published.iter().map(|some| some.instance).collect::<Vec<_>>(), [1]);
+    let bytes = postcard::to_stdvec(&published).unwrap();
+    let mut read: Vec<InstanceRecord> = postcard::from_bytes(&postcard::to_stdvec(&all[..]).unwrap()).unwrap();
+    let published: Vec<PublishedRecord> = postcard::from_bytes(&bytes).unwrap();
+    published.into_iter().for_each(|some| some.add_to(&mut read));
+    assert_eq!(read, all);
+    // The last client has gone meanwhile.
+    let left: Vec<_> = [1, 2].map(|session| known(session, &[])).to_vec();
+    let former = read.remove(1).published.add_to(left);
+    assert_eq!(former, FormerInstance { clients: clients[..2].to_vec(), members });
+}
+
+#[test]
 fn clients_whose_sessions_have_ended_are_forgotten() {
     let mut record = instance(&[1, 2], &[3, 4]);
     record.keep(&HashSet::from([2, 3, 9]));
@@ -70,7 +105,7 @@ struct Begins(Mutex<Vec<(u32, bool)>>);
 
 impl AppActors for Begins {
     fn open(&self, opening: Opening<'_>) -> Option<Arc<dyn AppActor>> {
-        let known = opening.taken_over.into_iter().flatten();
+        let known = opening.taken_over.into_iter().flat_map(|former| former.clients);
         self.0.lock().extend(known.map(|known| (known.client.session.get(), known.is_accepted)));
         Some(Arc::new(Idle))
     }

@@ -16,6 +16,7 @@
 //! ([`Directory::take_back`]).
 
 mod entry;
+mod handover;
 mod listing;
 mod rivals;
 mod transfer;
@@ -33,6 +34,7 @@ use entry::{Entry, PackedAddress, ReportedAddresses};
 use introd_policy::{MAX_REPORTED, Peer};
 use rivals::Rivals;
 
+pub use handover::{Dispute, RivalsRecord};
 pub use listing::Listed;
 pub use rivals::MAX_WAITING;
 pub use transfer::{Arrival, Departure, Succession};

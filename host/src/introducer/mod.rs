@@ -10,7 +10,7 @@ pub mod reported;
 pub mod site;
 
 pub use counters::{Counter, Counters, Snapshot, WorkerCounters};
-pub use directory::{Arrival, Departure, Directory, Listed, Succession};
+pub use directory::{Arrival, Departure, Directory, Dispute, Listed, RivalsRecord, Succession};
 pub use introduction::{Introduction, introduce};
 pub use other_servers::{elsewhere, published, relays};
 pub use site::Site;

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
@@ -18,6 +19,8 @@ use rtmfp::{InterfaceId, SessionId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
+
+use crate::introducer::Dispute;
 
 /// The state of a worker: its endpoint's sessions and its clients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -288,8 +291,8 @@ pub struct Inheritance {
     pub state: Receiver<Inherited>,
     /// Receives the number of sessions that it goes on with, or why it does not.
     pub done: Sender<Result<usize, String>>,
-    /// It serves from now on. If this is dropped, it does not.
-    pub go: oneshot::Receiver<()>,
+    /// It serves from now on, and goes on with these disputes. If this is dropped, it does not.
+    pub go: oneshot::Receiver<Arc<[Dispute]>>,
 }
 
 /// What a worker is given of another process.

@@ -154,6 +154,7 @@ impl Server {
                 cookies: identities.cookies.clone(),
                 mailboxes: Arc::clone(&mailboxes),
                 applications: Arc::clone(&server.services.applications),
+                directory: Arc::clone(&server.services.directory),
                 relay: server.services.relay.clone(),
                 registry: server.services.announcer.as_ref().map(|announcer| Arc::clone(announcer.registry())),
                 drain: Arc::clone(&server.services.drain),

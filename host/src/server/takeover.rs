@@ -1,6 +1,6 @@
 //! A server that goes on with the sessions of another process, and one that leaves them to another.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Server;
 use super::settings::ServerSettings;
+use crate::introducer::Dispute;
 use crate::serve::{ConnectingRecord, HandedOver, Inherited};
 use crate::takeover::{Estate, Offer, RelayState, ServerState};
 
@@ -23,6 +24,8 @@ pub struct Heir {
     pub(super) workers: Vec<WorkerHeir>,
     pub(super) done: Inheritances,
     server: Server,
+    /// The ids that several sessions show.
+    disputes: Arc<[Dispute]>,
 }
 
 /// How many sessions each worker goes on with, or why it cannot.
@@ -31,7 +34,7 @@ pub(super) type Inheritances = mpsc::Receiver<Result<usize, String>>;
 /// What a worker waits for.
 pub(super) struct WorkerHeir {
     pub(super) state: mpsc::SyncSender<Inherited>,
-    pub(super) go: oneshot::Sender<()>,
+    pub(super) go: oneshot::Sender<Arc<[Dispute]>>,
 }
 
 impl Server {
@@ -41,7 +44,7 @@ impl Server {
     /// As [`Self::start`], and if the settings do not fit the sockets.
     pub fn take_over(settings: &ServerSettings, offer: Offer) -> anyhow::Result<Heir> {
         let (server, workers, done) = Self::begin(settings, Some(offer))?;
-        Ok(Heir { workers, done, server })
+        Ok(Heir { workers, done, server, disputes: Arc::default() })
     }
 
     /// What the server leaves to another process, once, if its settings say that it may be taken over.
@@ -122,6 +125,8 @@ impl Heir {
             let done = self.done.recv_timeout(IMPORT).context("a worker does not go on with its sessions")?;
             sessions += done.map_err(|why| anyhow::anyhow!("a worker cannot go on with its sessions: {why}"))?;
         }
+        // All sessions are there now.
+        self.disputes = self.server.services.directory.take_over_rivals(state.rivals).into();
         Ok(sessions)
     }
 
@@ -134,7 +139,7 @@ impl Heir {
             relay.serve();
         }
         for worker in self.workers.drain(..) {
-            let _ = worker.go.send(());
+            let _ = worker.go.send(Arc::clone(&self.disputes));
         }
         self.server.services.applications.open_at_start();
     }

@@ -40,8 +40,13 @@ pub(super) fn copy(
                 let (part, all) = copy_slice(mailbox, copies, index, at..at + SLICE, pulse)?;
                 sessions += part.state.session_count();
                 if part.state.session_count() > 0 {
-                    let state =
-                        ServerState { workers: vec![part], instances: Vec::new(), open_calls: Vec::new(), relay: None };
+                    let state = ServerState {
+                        workers: vec![part],
+                        instances: Vec::new(),
+                        open_calls: Vec::new(),
+                        rivals: Vec::new(),
+                        relay: None,
+                    };
                     let bytes = state.to_bytes().map_err(|error| ChannelError::Unreadable(error.to_string()))?;
                     channel.send_bytes(|length| Message::Copies { length }, &bytes, ANSWER)?;
                 }

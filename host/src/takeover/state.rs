@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 use super::monotonic;
 use crate::apps::{InstanceRecord, OpenCallRecord, PublishedRecord, UnacceptedRecord};
+use crate::introducer::RivalsRecord;
 use crate::relay::PairRecords;
 use crate::serve::{ConnectingRecord, HandedOver, WorkerState};
 
@@ -50,6 +51,9 @@ const RELAY: u8 = 7;
 /// The kind of the section that has what is published of instances with a script. Programs that do not know it do not tell their scripts of the
 /// ends of streams that were published before, and leave members of groups in the registry that scripts have published.
 const PUBLISHED: u8 = 8;
+/// The kind of the section that has the ids that several sessions show. In programs that do not know it, an id belongs to the session that comes
+/// over first.
+const RIVALS: u8 = 9;
 
 /// The state of a server.
 pub struct ServerState {
@@ -59,6 +63,8 @@ pub struct ServerState {
     pub instances: Vec<InstanceRecord>,
     /// What clients wait for that their scripts have not answered.
     pub open_calls: Vec<OpenCallRecord>,
+    /// The ids that several sessions show.
+    pub rivals: Vec<RivalsRecord>,
     /// That of the relay, if there is one.
     pub relay: Option<RelayState>,
 }
@@ -128,6 +134,9 @@ impl ServerState {
         if !unaccepted.is_empty() {
             section(&mut out, UNACCEPTED, STATE_VERSION, &unaccepted)?;
         }
+        if !self.rivals.is_empty() {
+            section(&mut out, RIVALS, STATE_VERSION, &self.rivals)?;
+        }
         let published = PublishedRecord::all(&self.instances);
         if !published.is_empty() {
             section(&mut out, PUBLISHED, STATE_VERSION, &published)?;
@@ -143,7 +152,7 @@ impl ServerState {
         let mut rest = bytes.strip_prefix(MAGIC).ok_or(StateReadError::NoState)?;
         let (mut workers, mut instances) = (Vec::<HandedOver>::new(), Vec::<InstanceRecord>::new());
         let (mut open_calls, mut unaccepted, mut published) = (Vec::new(), Vec::new(), Vec::new());
-        let mut relay = None;
+        let (mut rivals, mut relay) = (Vec::new(), None);
         while !rest.is_empty() {
             let (kind, version, body) = take_section(&mut rest)?;
             match kind {
@@ -166,6 +175,7 @@ impl ServerState {
                     relay = Some(RelayState { then: monotonic::read(then), pairs });
                 }
                 UNACCEPTED => unaccepted.extend(content::<Vec<UnacceptedRecord>>(version, STATE_VERSION, body)?),
+                RIVALS => rivals.extend(content::<Vec<RivalsRecord>>(version, STATE_VERSION, body)?),
                 PUBLISHED => published.extend(content::<Vec<PublishedRecord>>(version, STATE_VERSION, body)?),
                 _ => {
                     let bytes = body.len();
@@ -183,7 +193,7 @@ impl ServerState {
         // Scripts of the old process may not have looked yet at the end of clients that no worker has any more.
         let there: HashSet<u32> = workers.iter().flat_map(HandedOver::clients).collect();
         instances.iter_mut().for_each(|instance| instance.keep(&there));
-        Ok(Self { workers, instances, open_calls, relay })
+        Ok(Self { workers, instances, open_calls, rivals, relay })
     }
 }
 
@@ -236,9 +246,15 @@ mod tests {
     use super::*;
 
     fn empty() -> Vec<u8> {
-        ServerState { workers: Vec::new(), instances: Vec::new(), open_calls: Vec::new(), relay: None }
-            .to_bytes()
-            .unwrap()
+        ServerState {
+            workers: Vec::new(),
+            instances: Vec::new(),
+            open_calls: Vec::new(),
+            rivals: Vec::new(),
+            relay: None,
+        }
+        .to_bytes()
+        .unwrap()
     }
 
     fn with_section(kind: u8, version: u32) -> Vec<u8> {

@@ -24,6 +24,7 @@ use super::state::{RelayState, ServerState};
 use super::worker_mail::{answer, tell};
 use super::{copying, monotonic};
 use crate::apps::Applications;
+use crate::introducer::Directory;
 use crate::network::Listener;
 use crate::relay::Relay;
 use crate::serve::{Copies, Drain, Fate, HandOver, HandedOver, Mail, MailSender};
@@ -51,6 +52,8 @@ pub struct Estate {
     pub mailboxes: Arc<[MailSender]>,
     /// Its applications.
     pub applications: Arc<Applications>,
+    /// Its connected peers.
+    pub directory: Arc<Directory>,
     /// Its relay, if it has one.
     pub relay: Option<Arc<Relay>>,
     /// The registry that it shares with other servers, if there is one.
@@ -234,7 +237,7 @@ pub(super) fn serve(
     }
     let began = Instant::now();
     let standstill = Standstill::begin(estate, copies, began, pulse)?;
-    let bytes = standstill.collect(&estate.applications);
+    let bytes = standstill.collect(&estate.applications, &estate.directory);
     let bytes = bytes.inspect_err(|error| drop(channel.send(&Message::Refused(error.to_string()), ANSWER)))?;
     hand_registry_over(&mut channel, standstill.left())?;
     channel.send_bytes(|length| Message::State { length }, &bytes, standstill.left())?;
@@ -321,7 +324,7 @@ impl Standstill {
     }
 
     /// The state of all of them.
-    fn collect(&self, applications: &Applications) -> Result<Vec<u8>, ChannelError> {
+    fn collect(&self, applications: &Applications, directory: &Directory) -> Result<Vec<u8>, ChannelError> {
         let mut workers = Vec::with_capacity(self.fates.len());
         while workers.len() < self.fates.len() {
             workers.push(answer(&self.states, self.until, &self.pulse)?);
@@ -332,7 +335,7 @@ impl Standstill {
             let then = Instant::now();
             RelayState { then, pairs: relay.hand_over(then) }
         });
-        let state = ServerState { workers, instances, open_calls, relay };
+        let state = ServerState { workers, instances, open_calls, rivals: directory.rivals_records(), relay };
         state.to_bytes().map_err(|error| ChannelError::Unreadable(error.to_string()))
     }
 

@@ -52,6 +52,7 @@ fn server() -> (Estate, mpsc::Receiver<Option<Fate>>) {
             cookies,
             mailboxes: Arc::from([sender]),
             applications,
+            directory: Arc::default(),
             relay: None,
             registry: None,
             drain: Arc::new(Drain::new(1, |_| ())),

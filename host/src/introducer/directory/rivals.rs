@@ -57,6 +57,21 @@ impl Rivals {
         silent.or_else(crowded).map(|(session, _)| *session)
     }
 
+    /// The sessions that wait and the one that holds the id, in the order in which they came, and whether each is silent.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = (SessionId, bool)> {
+        self.sessions.iter().copied()
+    }
+
+    /// Puts the sessions into this order, and notes which are silent. Those that it does not have come last.
+    pub(super) fn put_in_order(&mut self, order: &[(SessionId, bool)]) {
+        let places: HashMap<SessionId, (usize, bool)> =
+            order.iter().enumerate().map(|(place, (session, is_silent))| (*session, (place, *is_silent))).collect();
+        self.sessions.sort_by_key(|(session, _)| places.get(session).map_or(usize::MAX, |(place, _)| *place));
+        for (session, is_silent) in &mut self.sessions {
+            *is_silent = places.get(session).is_some_and(|(_, is_silent)| *is_silent);
+        }
+    }
+
     /// Makes a newcomer the holder of the id and the last of the sessions.
     pub(super) fn arrived(&mut self, session: SessionId) {
         self.sessions.push((session, false));

@@ -233,7 +233,7 @@ fn record(session: SessionId, client: &Client, turn: &Turn<'_>, clock: Clock) ->
         let InstanceName { adaptor, vhost, application, instance } = seat.instance().name().clone();
         PlaceRecord { peer: peer.0, adaptor, vhost, application, instance }
     });
-    let known = client.place.as_ref().and_then(|(peer, _)| turn.services().directory.lookup(peer));
+    let reported = client.place.as_ref().map(|(peer, _)| turn.services().directory.reported_of(peer, session));
     let MessageCounts { bytes_in, bytes_out, msg_in, msg_out, msg_dropped } = client.counts;
     ClientRecord {
         session: session.get(),
@@ -247,7 +247,7 @@ fn record(session: SessionId, client: &Client, turn: &Turn<'_>, clock: Clock) ->
         calls: client.dealings.as_ref().map(|dealings| dealings.calls.clone()),
         closing: client.closing_flow(),
         ending: client.ending().map(|ending| (ending.by.to_string(), ending.reason.to_string())),
-        reported: known.filter(|known| known.owner == session).map_or_else(Vec::new, |known| known.reported.to_vec()),
+        reported: reported.unwrap_or_default(),
         silence_interval: client.silence.interval,
         is_proven: client.is_proven,
     }

@@ -11,7 +11,7 @@ use rtmfp::{PeerId, SessionId};
 
 use super::doubts::Doubt;
 use super::table::Clients;
-use crate::introducer::{Departure, Succession};
+use crate::introducer::{Departure, Dispute, Succession};
 use crate::serve::mail::Mail;
 use crate::serve::turn::{Turn, WorkerInfo};
 
@@ -63,6 +63,25 @@ impl Clients {
         self.enter_groups(turn, session, peer);
         if is_contested {
             self.contested(turn, session, peer);
+        }
+    }
+
+    /// Goes on with ids that several sessions showed in another process: their holders are the members of groups and are pinged, as there, and a
+    /// session that was passed over gets its id back if it lives.
+    pub(in crate::serve) fn settle(&mut self, turn: &mut Turn<'_>, disputes: &[Dispute]) {
+        for Dispute { peer, holder, passed_over } in disputes {
+            if self.peer(*holder) == Some(*peer) {
+                self.holds(turn, *holder, *peer, true);
+            }
+            for session in passed_over {
+                if self.peer(*session) != Some(*peer) {
+                    continue;
+                }
+                let doubt = Doubt { peer: *peer, since: turn.now, pings: PINGS, is_passed_over: true };
+                self.doubts.doubted.insert(*session, doubt);
+                let due = turn.now + PERIOD;
+                self.doubts.next = Some(self.doubts.next.map_or(due, |next| next.min(due)));
+            }
         }
     }
 

@@ -60,6 +60,8 @@ impl World {
         let (instances, _) = self.services.applications.hand_over();
         other.services.applications.take_over(instances, &connecting, &Arc::from([]));
         other.worker.take_over(other.now, prepared, last).unwrap();
+        let disputes = other.services.directory.take_over_rivals(self.services.directory.rivals_records());
+        other.worker.settle(other.now, &disputes);
         other.ends = std::mem::take(&mut self.ends);
         other.exchange();
         other

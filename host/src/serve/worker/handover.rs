@@ -11,6 +11,7 @@ use rtmfp::handover::{Clock, EndpointState, SessionRecord};
 use rtmfp::{InterfaceId, PreparedSession, SessionId};
 
 use super::Worker;
+use crate::introducer::Dispute;
 use crate::serve::clients::PreparedClient;
 use crate::serve::handover::{
     ClientRecord, ConnectingRecord, Copied, Copies, CopyOrder, Fate, HandOver, HandedOver, Inheritance, Inherited,
@@ -149,9 +150,17 @@ impl Worker {
         loop {
             self.pulse.beat();
             if let Ok(go) = tokio::time::timeout(BEAT, &mut go).await {
-                return go.is_ok();
+                let is_to_begin = go.is_ok();
+                self.settle(Instant::now(), &go.unwrap_or_default());
+                return is_to_begin;
             }
         }
+    }
+
+    /// Goes on with ids that several sessions show, of whichever worker.
+    pub(in crate::serve) fn settle(&mut self, now: Instant, disputes: &[Dispute]) {
+        let (mut turn, clients, _) = self.turn(now);
+        clients.settle(&mut turn, disputes);
     }
 
     /// Prepares sessions with which the worker may go on.

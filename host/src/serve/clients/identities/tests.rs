@@ -233,3 +233,41 @@ fn the_worker_of_the_holder_is_told_of_a_copy() {
     let mail = world.elsewhere.try_recv();
     assert!(matches!(mail, Ok(Mail::Contest { session, peer }) if session == elsewhere && peer == id));
 }
+
+/// The same, in another process, of whose worker the clients come over in the order of their arrival.
+fn replaced(rivals: Rivals) -> Rivals {
+    let shared = Published::new();
+    let setup = Setup { shared: Some(Arc::clone(&shared) as _), ..Setup::default() };
+    let mut world = rivals.world.replaced(setup);
+    world.seconds(1);
+    Rivals { world, shared, ..rivals }
+}
+
+#[test]
+fn a_client_that_came_back_and_holds_the_id_holds_it_in_another_process_as_well() {
+    let mut rivals = rivals(false);
+    rivals.world.seconds(5);
+    assert_eq!(rivals.holder(), 1, "the dead session was passed over");
+    let mut rivals = replaced(rivals);
+    assert_eq!(rivals.holder(), 1);
+    // The first session lives after all.
+    let first = rivals.ends[0];
+    rivals.world.ends[first].is_cut_off = false;
+    rivals.world.call(first, "x", 0.0, Vec::new());
+    rivals.world.advance(PERIOD);
+    assert_eq!(rivals.holder(), 0);
+    let rivals = replaced(rivals);
+    assert_eq!(rivals.holder(), 0);
+}
+
+#[test]
+fn a_holder_that_vanishes_is_passed_over_by_another_process_too() {
+    let mut rivals = rivals(true);
+    assert_eq!(rivals.holder(), 0);
+    let first = rivals.ends[0];
+    rivals.world.ends[first].is_cut_off = true;
+    let mut rivals = replaced(rivals);
+    assert_eq!(rivals.holder(), 0);
+    rivals.world.seconds(5);
+    assert_eq!(rivals.holder(), 1);
+}

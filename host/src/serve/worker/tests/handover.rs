@@ -236,7 +236,13 @@ fn a_recorded_state_of_version_1_is_taken_over() {
         let (session, group) = (world.session(second), GroupDigest([1; 32]));
         world.deliver(Mail::Hint { session, group, about: PeerId([9; 32]) });
         let state = world.worker.state(None, world.now);
-        let state = ServerState { workers: vec![state], instances: Vec::new(), open_calls: Vec::new(), relay: None };
+        let state = ServerState {
+            workers: vec![state],
+            instances: Vec::new(),
+            open_calls: Vec::new(),
+            rivals: Vec::new(),
+            relay: None,
+        };
         std::fs::write(RECORDED, state.to_bytes().unwrap()).unwrap();
     }
     let state = ServerState::from_bytes(&std::fs::read(RECORDED).unwrap()).unwrap();

@@ -13,6 +13,7 @@ mod instance;
 pub mod message;
 pub mod net_connection;
 mod peer;
+mod peer_ids;
 pub mod registry;
 mod relay;
 mod reply;
@@ -29,6 +30,7 @@ pub use actor::{
 pub use deadlines::Deadlines;
 pub use instance::{InstanceId, InstanceName};
 pub use peer::{MAX_REPORTED, Peer};
+pub use peer_ids::PeerIds;
 pub use relay::{Introduction, RelayTerms, RelayWish};
 pub use reply::{Replies, Reply, Resolution};
 pub use request::{MAX_REQUESTS, RequestId};

@@ -31,7 +31,7 @@ use rtmfp::{PeerId, SessionId};
 use smallvec::SmallVec;
 
 use entry::{Entry, PackedAddress, ReportedAddresses};
-use introd_policy::{MAX_REPORTED, Peer};
+use introd_policy::{MAX_REPORTED, Peer, PeerIds};
 use rivals::Rivals;
 
 pub use handover::{Dispute, RivalsRecord};
@@ -84,6 +84,13 @@ impl Tables {
 impl Default for Directory {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl PeerIds for Directory {
+    fn holder(&self, id: &PeerId) -> Option<SessionId> {
+        let hash = self.hash(id);
+        self.read(hash).entries.find(hash, |entry| entry.id == *id).map(|entry| entry.owner)
     }
 }
 

@@ -73,6 +73,7 @@ impl Shared {
         let http = Arc::new(HttpService::new(config.server.max_http_requests));
         let surroundings = introd_lua::Surroundings {
             registry: for_scripts,
+            peer_ids: Some(Arc::clone(&directory) as _),
             connections: Arc::clone(&net_connections) as _,
             http: Arc::clone(&http) as _,
         };

@@ -22,8 +22,16 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
                 Value::String(_) => {
                     return match address::peer(&key) {
                         Ok(peer) => {
-                            let member = shared.instance.roster.borrow().by_peer(&peer);
-                            member.map(|member| shared.objects.find(lua, &member)).transpose()
+                            let (member, is_disputed) = {
+                                let roster = shared.instance.roster.borrow();
+                                (roster.by_peer(&peer), roster.is_disputed(&peer))
+                            };
+                            // The prelude remembers no client whose peer ID another one may have the next time.
+                            let find = |member| match is_disputed {
+                                true => shared.objects.of(lua, &member),
+                                false => shared.objects.find(lua, &member),
+                            };
+                            member.map(find).transpose()
                         }
                         Err(_) => Ok(None),
                     };

@@ -184,6 +184,7 @@ impl HostedInstance {
             Arc::new(HostedPort::new(Arc::downgrade(shared))),
             shared.new_connections(),
         ))
+        .with_peer_ids(self.opening.surroundings.peer_ids.clone())
         .with_http(Arc::clone(&self.opening.surroundings.http))
         .with_files(AppFiles::new(Arc::clone(&self.opening.files), shared.folder.clone()))
         .with_memory(shared.memory.clone())

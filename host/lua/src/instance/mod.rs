@@ -43,7 +43,7 @@ use introd_config::Application;
 use introd_policy::http::{HttpRequest, HttpRequests, NoHttpRequests};
 use introd_policy::message::{ClientCommand, Commands};
 use introd_policy::registry::{NeighborQuery, Registry};
-use introd_policy::{InstanceName, InstanceTotals, RequestId, Totals, Verdict};
+use introd_policy::{InstanceName, InstanceTotals, PeerIds, RequestId, Totals, Verdict};
 
 /// Gives the number of the next lookup. It is told whether the handler before may have taken long.
 pub(crate) type MoreLookups = Box<dyn Fn(bool) -> Option<u64>>;
@@ -134,6 +134,12 @@ impl Instance {
     /// The same, whose scripts open their NetConnections there.
     pub(crate) fn with_connections(self, connections: Connections) -> Self {
         Self { connections, ..self }
+    }
+
+    /// The same, whose scripts find the client there that has a peer ID which several show.
+    pub(crate) fn with_peer_ids(self, peer_ids: Option<Arc<dyn PeerIds>>) -> Self {
+        let roster = RefCell::new(self.roster.take().with_peer_ids(peer_ids));
+        Self { roster, ..self }
     }
 
     /// The same, whose scripts send their HTTP requests there.

@@ -11,6 +11,7 @@ use rtmfp::PeerId;
 use super::item::InboxItem;
 use super::ledger::Ledger;
 use introd_flash::server::Publication;
+use introd_policy::PeerIds;
 use introd_policy::message::{ClientId, ClientInfo};
 
 /// How far a client has come.
@@ -81,7 +82,12 @@ impl RosterMember {
 pub(crate) struct Roster {
     members: HashMap<ClientId, Rc<RosterMember>>,
     accepted: Vec<Rc<RosterMember>>,
+    /// The accepted ones by peer ID: of several with the same one that which came last.
     by_peer: HashMap<PeerId, Rc<RosterMember>>,
+    /// All accepted ones of each peer ID that several have, in the order in which they were accepted.
+    rivals: HashMap<PeerId, Vec<Rc<RosterMember>>>,
+    /// Knows which of those has the ID.
+    peer_ids: Option<Arc<dyn PeerIds>>,
     /// A copy for the case that this thread stands still.
     ledger: Arc<Ledger>,
 }
@@ -109,9 +115,23 @@ impl Roster {
         self.members.get(&id).cloned()
     }
 
-    /// An accepted client, by its peer id.
+    /// The same, which asks there for the client that has a peer ID that several show.
+    pub(crate) fn with_peer_ids(self, peer_ids: Option<Arc<dyn PeerIds>>) -> Self {
+        Self { peer_ids, ..self }
+    }
+
+    /// An accepted client, by its peer ID: of several the one that lookups lead to, or else the one that came last.
     pub(crate) fn by_peer(&self, peer: &PeerId) -> Option<Rc<RosterMember>> {
-        self.by_peer.get(peer).cloned()
+        let holder = self.rivals.get(peer).and_then(|rivals| {
+            let holder = self.peer_ids.as_ref()?.holder(peer)?;
+            rivals.iter().find(|member| member.id.session == holder)
+        });
+        holder.or_else(|| self.by_peer.get(peer)).cloned()
+    }
+
+    /// Whether several accepted clients have that peer ID: which of them is found may change at any time.
+    pub(crate) fn is_disputed(&self, peer: &PeerId) -> bool {
+        self.rivals.contains_key(peer)
     }
 
     /// An accepted client, by number, counted from 0.
@@ -206,8 +226,10 @@ impl Roster {
         self.ledger.change(member.id, |kept| kept.is_accepted = true);
         member.place.set(self.accepted.len());
         self.accepted.push(Rc::clone(member));
-        // A peer that comes back before its old session has ended counts from its new one.
-        self.by_peer.insert(member.info.far_id, Rc::clone(member));
+        let peer = member.info.far_id;
+        if let Some(before) = self.by_peer.insert(peer, Rc::clone(member)).filter(|before| before.id != member.id) {
+            self.rivals.entry(peer).or_insert_with(|| vec![before]).push(Rc::clone(member));
+        }
     }
 
     /// A client has left.
@@ -227,14 +249,24 @@ impl Roster {
                 moved.place.set(place);
             }
         }
-        if self.by_peer.get(&member.info.far_id).is_some_and(|known| known.id == member.id) {
-            self.by_peer.remove(&member.info.far_id);
+        let peer = member.info.far_id;
+        if let Some(rivals) = self.rivals.get_mut(&peer) {
+            rivals.retain(|other| !Rc::ptr_eq(other, member));
+            let last = rivals.last().cloned();
+            if rivals.len() < 2 {
+                self.rivals.remove(&peer);
+            }
+            self.by_peer.extend(last.map(|last| (peer, last)));
+        } else if self.by_peer.get(&peer).is_some_and(|known| Rc::ptr_eq(known, member)) {
+            self.by_peer.remove(&peer);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use rtmfp::SessionId;
 
     use super::*;
@@ -285,9 +317,46 @@ mod tests {
         assert!(roster.by_peer(&old.info.far_id).is_some_and(|found| found.id == new.id));
         roster.remove(old.id);
         assert!(roster.by_peer(&old.info.far_id).is_some_and(|found| found.id == new.id));
+        assert!(!roster.is_disputed(&old.info.far_id));
         // One client that is entered twice is there once.
         let again = entered(&mut roster, 9);
         assert_eq!((roster.len(), new.phase.get(), again.is_accepted()), (1, Phase::Gone, true));
+    }
+
+    /// Says which session holds an ID.
+    struct Holder(Mutex<Option<SessionId>>);
+
+    impl PeerIds for Holder {
+        fn holder(&self, _: &PeerId) -> Option<SessionId> {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    #[test]
+    fn of_several_clients_with_one_id_the_one_that_holds_it_is_found_and_then_one_that_is_left() {
+        let holder = Arc::new(Holder(Mutex::new(None)));
+        let mut roster = Roster::default().with_peer_ids(Some(Arc::clone(&holder) as _));
+        let peer = client(1).1.far_id;
+        let mut come = |number: u32| {
+            let member = roster.insert(client(number).0, client(1).1);
+            roster.accept(&member);
+        };
+        (1..=4).for_each(&mut come);
+        let found = |roster: &Roster| roster.by_peer(&peer).map(|member| member.id.session.get());
+        assert_eq!(found(&roster), Some(4), "nobody knows better");
+        for holds in [1, 3, 2] {
+            *holder.0.lock().unwrap() = Some(SessionId::from_wire(holds));
+            assert_eq!(found(&roster), Some(holds));
+        }
+        // The holder is a client of another instance.
+        *holder.0.lock().unwrap() = Some(SessionId::from_wire(77));
+        assert_eq!(found(&roster), Some(4));
+        for (leaves, left) in [(4, Some(3)), (2, Some(3)), (3, Some(1)), (1, None)] {
+            assert_eq!(roster.is_disputed(&peer), roster.len() > 1);
+            roster.remove(client(leaves).0);
+            assert_eq!(found(&roster), left);
+        }
+        assert!(roster.rivals.is_empty() && roster.by_peer.is_empty());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use introd_policy::PeerIds;
 use introd_policy::http::{HttpRequests, NoHttpRequests};
 use introd_policy::net_connection::{NetConnections, NoNetConnections};
 use introd_policy::registry::{InMemory, Registry};
@@ -11,6 +12,8 @@ use introd_policy::registry::{InMemory, Registry};
 pub struct Surroundings {
     /// `registry`: they share it.
     pub registry: Arc<dyn Registry>,
+    /// Knows which of several clients with one peer ID has it. Without it, that is the one that came last.
+    pub peer_ids: Option<Arc<dyn PeerIds>>,
     /// Opens their NetConnections.
     pub connections: Arc<dyn NetConnections>,
     /// Sends their HTTP requests.
@@ -22,6 +25,7 @@ impl Default for Surroundings {
     fn default() -> Self {
         Self {
             registry: Arc::new(InMemory::default()),
+            peer_ids: None,
             connections: Arc::new(NoNetConnections),
             http: Arc::new(NoHttpRequests),
         }

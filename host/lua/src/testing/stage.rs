@@ -171,7 +171,7 @@ impl Stage {
     pub(crate) fn within(folder: &Path, settings: Application, scenery: Scenery) -> Result<Self, Failure> {
         let Scenery {
             name,
-            surroundings: Surroundings { registry, connections, http },
+            surroundings: Surroundings { registry, peer_ids, connections, http },
             web,
             files,
             now,
@@ -188,6 +188,7 @@ impl Stage {
         let name = name.unwrap_or_else(|| instance_name(folder));
         let mut instance = Instance::new(name, settings, commands, registry, Arc::default(), Arc::default(), now)
             .with_connections(Connections::new(connections, Arc::clone(&port) as _, Arc::default()))
+            .with_peer_ids(peer_ids)
             .with_http(http)
             .with_files(AppFiles::new(Arc::new(files.clone()), folder.to_owned()))
             .for_test(clock, random)

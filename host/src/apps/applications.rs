@@ -87,6 +87,31 @@ impl Applications {
             instance.reconfigure(settings, plugins, Door::of(&config, instance.name()));
             self.guards.set(instance.id(), instance.has_say());
         }
+        self.end_without_script(&config);
+    }
+
+    /// Ends the instances that have no script, and whose applications have one now: who comes from now on gets an instance with the script.
+    fn end_without_script(&self, config: &Arc<Config>) {
+        let mut table = self.table();
+        let lacks_script =
+            |instance: &&Arc<AppInstance>| self.lacks_script(instance, registered_of(config, instance.name()));
+        let instances: Vec<_> = table.all().filter(lacks_script).cloned().collect();
+        for instance in instances {
+            let clients = instance.clients();
+            if clients > 0 {
+                tracing::warn!(
+                    app = %instance.name(),
+                    clients,
+                    "the application has a script now, which is asked about clients that come from now on. Those that are there stay without it: if \
+                     the script is to decide about lookups of them, they are introduced to nobody until they connect again"
+                );
+            }
+            self.end(&mut table, &instance);
+        }
+    }
+
+    fn lacks_script(&self, instance: &AppInstance, application: Option<&Registered>) -> bool {
+        self.actors.is_some() && instance.lacks_script_of(application)
     }
 
     /// The instances that have a say in introductions to their clients.
@@ -184,7 +209,8 @@ impl Applications {
     /// The instance that is wanted, which is created if it does not exist.
     pub(super) fn open(&self, table: &mut Table, wanted: Wanted<'_>) -> Result<Arc<AppInstance>, Refusal> {
         if let Some(instance) = table.get(&wanted.name).cloned() {
-            let is_outdated = instance.clients() == 0 && !instance.runs_script_of(wanted.registered);
+            let is_outdated = instance.clients() == 0 && !instance.runs_script_of(wanted.registered)
+                || self.lacks_script(&instance, wanted.registered);
             if !is_outdated && !instance.actor().is_some_and(|actor| actor.is_over()) {
                 return Ok(instance);
             }

@@ -126,6 +126,11 @@ impl AppInstance {
         self.script.as_ref().is_none_or(|own| folder.is_some_and(|folder| folder == own))
     }
 
+    /// Whether the instance has no script, and this application has one: it appeared when the instance was there already.
+    pub(super) fn lacks_script_of(&self, application: Option<&Registered>) -> bool {
+        self.actor.is_none() && application.is_some_and(|application| application.has_script)
+    }
+
     /// Whether the instance stays without clients, because it runs from the start.
     pub(super) fn is_kept(&self) -> bool {
         self.settings.load().load_on_startup && self.name.is_first()

@@ -158,7 +158,10 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         let path = takeover.as_ref().map(|socket| socket.path().to_owned());
         let Started { mut server, is_to_stop } = starting::start(settings, path, stop).await?;
         let mut successors = match (takeover, server.estate()) {
-            (Some(socket), Some(estate)) => Some(Successors::wait_at(socket, estate)?),
+            // It serves already, and may have the clients of another process.
+            (Some(socket), Some(estate)) => Successors::wait_at(socket, estate)
+                .inspect_err(|error| tracing::error!("no other process can take over from this one: {error:#}"))
+                .ok(),
             _ => None,
         };
         let mut supervisor = Supervisor::start().context("the supervisor's thread cannot be started")?;

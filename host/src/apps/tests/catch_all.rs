@@ -81,6 +81,28 @@ fn the_bounds_on_instances_hold_for_names_that_clients_choose() {
 }
 
 #[test]
+fn who_comes_after_an_application_has_got_a_script_gets_an_instance_with_it() {
+    let opened = Arc::new(Opened::default());
+    let applications = Arc::new(Applications::new(Config::built_in(), Some(Arc::clone(&opened) as _), plugins()));
+    let before = visit(&applications, "club").unwrap();
+    assert!(before.instance().actor().is_none());
+    let mut config = Config::clone(&applications.config());
+    add(&mut config, "club", LookupMode::All);
+    applications.reconfigure(config);
+    let after = visit(&applications, "club").unwrap();
+    assert!(after.instance().actor().is_some() && !Arc::ptr_eq(before.instance(), after.instance()));
+    let again = visit(&applications, "club").unwrap();
+    assert!(Arc::ptr_eq(after.instance(), again.instance()));
+    assert_eq!((applications.instances(), applications.clients()), (1, 3));
+    // Those of before are bound by the new settings, and have no script that would consent.
+    assert_eq!(before.instance().lookup_mode(), LookupMode::All);
+    let number = before.instance().id();
+    drop(before);
+    assert!(applications.instance(number).is_none());
+    assert_eq!(opened.0.lock().len(), 1);
+}
+
+#[test]
 fn an_instance_with_clients_keeps_its_script_and_settings_when_its_name_gets_a_folder() {
     let (applications, opened) = with_catch_all();
     let seat = visit(&applications, "key").unwrap();

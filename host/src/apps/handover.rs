@@ -212,6 +212,14 @@ impl Applications {
         self.all_instances().iter().filter_map(|instance| instance.actor()).any(|actor| actor.is_busy())
     }
 
+    /// How many clients are in instances whose scripts end, and have not yet disconnected all of theirs. A script that has has no memory any more.
+    pub fn clients_of_ending(&self) -> u64 {
+        let ends = |instance: &&Arc<super::AppInstance>| {
+            instance.actor().is_some_and(|actor| actor.is_over() && actor.memory() > 0)
+        };
+        self.all_instances().iter().filter(ends).map(|instance| instance.clients()).sum()
+    }
+
     /// The instances that have a script, without those that end, and what their clients wait for.
     pub fn hand_over(&self) -> (Vec<InstanceRecord>, Vec<OpenCallRecord>) {
         let mut open_calls = Vec::new();

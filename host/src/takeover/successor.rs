@@ -37,6 +37,10 @@ const START: Duration = Duration::from_secs(120);
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long the end of a takeover is waited for that is given up.
 const GIVEN_UP: Duration = Duration::from_secs(10);
+/// How long an instance that ends may take to close its clients before the workers stand still.
+const ENDING: Duration = Duration::from_secs(5);
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long to wait after an error of the Unix socket.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -70,8 +74,28 @@ impl Estate {
         }
         let why = "the server that runs drains: it takes no new clients, and ends when the last one is gone. To replace it all the same, end \
                    the drain first (`introd drain --cancel`)";
-        tracing::warn!("no takeover: {why}");
-        channel.send(&Message::Refused(why.to_owned()), ANSWER)?;
+        refuse(channel, why)?;
+        Ok(true)
+    }
+
+    /// Whether an application that ends keeps its clients for so long that the server may not be taken over now. They would be clients of
+    /// nobody: their script ends with this process, and that of the new one does not know them.
+    fn is_ending(&self, channel: &mut Channel, pulse: &Pulse) -> Result<bool, ChannelError> {
+        let until = Instant::now() + ENDING;
+        let clients = loop {
+            match self.applications.clients_of_ending() {
+                0 => return Ok(false),
+                clients if Instant::now() >= until => break clients,
+                _ => std::thread::sleep(LOOK),
+            }
+            pulse.beat();
+        };
+        refuse(
+            channel,
+            &format!(
+                "{clients} clients are being disconnected from an application that ends: try again when it has ended"
+            ),
+        )?;
         Ok(true)
     }
 }
@@ -198,8 +222,7 @@ pub(super) fn serve(
                     "introd {own} is taken over by programs that speak version {oldest} to {newest}, and introd {program} speaks version \
                      {version}: restart the server without a takeover"
                 );
-                tracing::warn!("no takeover: {why}");
-                channel.send(&Message::Refused(why), ANSWER)?;
+                refuse(&mut channel, &why)?;
                 return Ok(None);
             }
             (program, version)
@@ -232,7 +255,7 @@ pub(super) fn serve(
     let copies =
         if version >= WITH_COPIES { copying::copy(&mut channel, &estate.mailboxes, pulse)? } else { Vec::new() };
     // A drain may have begun meanwhile.
-    if estate.refuses(&mut channel)? {
+    if estate.refuses(&mut channel)? || estate.is_ending(&mut channel, pulse)? {
         return Ok(None);
     }
     let began = Instant::now();
@@ -260,6 +283,12 @@ pub(super) fn serve(
     tracing::info!(sessions, bytes = bytes.len(), stood_still = ?began.elapsed(), "another process has taken over");
     standstill.end();
     Ok(Some(channel.process()))
+}
+
+/// Tells the new process, and the log, why there is no takeover.
+fn refuse(channel: &mut Channel, why: &str) -> Result<(), ChannelError> {
+    tracing::warn!("no takeover: {why}");
+    channel.send(&Message::Refused(why.to_owned()), ANSWER)
 }
 
 fn offer(channel: &mut Channel, estate: &Estate) -> Result<(), ChannelError> {

@@ -47,10 +47,14 @@ function application.onDisconnect(client)
     end
 end
 
--- Names are lost when the script is loaded again. The clients that are connected then are asked for theirs.
+-- Names are lost when the script is loaded again. The clients that are connected then are asked for theirs, all at once and after this handler:
+-- others connect meanwhile, and nobody waits for one that does not answer.
 function application.onAppStart()
     for _, client in ipairs(application.clients) do
-        local name = client:callAndWait("whatIsYourName")
-        client.name = type(name) == "string" and name:sub(1, MAX_NAME) or "?"
+        client.name = "?"
+        setTimeout(function()
+            local name = client:callAndWait("whatIsYourName")
+            if type(name) == "string" and name ~= "" then client.name = name:sub(1, MAX_NAME) end
+        end, 0)
     end
 end

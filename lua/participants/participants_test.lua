@@ -56,13 +56,16 @@ describe("participants", function()
     end)
 
     it("are asked for their names when the script is loaded again", function()
-        local ann = join("ann")
+        local ann, eve = join("ann"), join("eve")
         ann.calls = {}
         app:reload()
+        app:advance(1)
         assert.equal("whatIsYourName", (told(ann)))
         ann:answer("ann")
+        -- Eve does not answer, and keeps nobody out.
         local bob = join("bob")
-        local _, list = told(bob)
-        assert.equal("ann", list[1].name)
+        local names = {}
+        for _, other in ipairs(select(2, told(bob))) do names[other.peerID] = other.name end
+        assert.same({ [ann.farID] = "ann", [eve.farID] = "?" }, names)
     end)
 end)

@@ -103,10 +103,19 @@ impl Heir {
         let near_addresses = self.server.services.network.standing().near_addresses.clone();
         let connecting = state.workers.iter().flat_map(|worker| &worker.connecting).map(ConnectingRecord::session);
         self.server.services.applications.take_over(state.instances, &connecting.collect(), &near_addresses);
-        if let (Some(relay), Some(RelayState { then, pairs })) = (&self.server.services.relay, state.relay) {
-            let found = pairs.len();
-            let pairs = relay.take_over(then, pairs);
-            tracing::info!(pairs, found, "the pairs of the relay are taken over");
+        match (&self.server.services.relay, state.relay) {
+            (Some(relay), Some(RelayState { then, pairs })) => {
+                let found = pairs.len();
+                let pairs = relay.take_over(then, pairs);
+                tracing::info!(pairs, found, "the pairs of the relay are taken over");
+            }
+            (None, Some(RelayState { pairs, .. })) => {
+                tracing::warn!(
+                    pairs = pairs.len(),
+                    "the pairs of the relay end: this process has no relay by its configuration"
+                );
+            }
+            (_, None) => (),
         }
         let mut workers = state.workers;
         workers.sort_by_key(|worker| worker.index);

@@ -17,7 +17,7 @@ use super::published_members::PublishedSet;
 pub(crate) struct Ledger {
     clients: Mutex<HashMap<ClientId, KeptClient>>,
     /// The members of groups that the scripts have published.
-    pub(crate) published: PublishedSet,
+    pub(crate) published: Arc<PublishedSet>,
 }
 
 /// What is kept of a client.

@@ -106,7 +106,7 @@ impl Instance {
             settings: RefCell::new(settings),
             outbox: Outbox::new(Arc::clone(&commands), memory.meter()),
             commands,
-            published_members: PublishedMembers::new(Arc::clone(&registry), Arc::clone(&ledger)),
+            published_members: PublishedMembers::new(Arc::clone(&registry), Arc::clone(&ledger.published)),
             registry,
             connections: Connections::default(),
             requests,

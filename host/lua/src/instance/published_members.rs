@@ -9,8 +9,6 @@ use introd_policy::registry::{GroupMember, Registry, RegistryError};
 use introd_policy::{InstanceName, PublishedMember};
 use rtmfp::PeerId;
 
-use super::ledger::Ledger;
-
 /// How many memberships an instance may have in the registry at a time.
 pub(crate) const MAX_PUBLISHED: usize = 65_536;
 
@@ -66,23 +64,23 @@ impl PublishedSet {
 /// another has taken the place of changes nothing.
 pub(crate) struct PublishedMembers {
     registry: Arc<dyn Registry>,
-    ledger: Arc<Ledger>,
+    set: Arc<PublishedSet>,
     owner: u64,
 }
 
 impl PublishedMembers {
-    pub(crate) fn new(registry: Arc<dyn Registry>, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(registry: Arc<dyn Registry>, set: Arc<PublishedSet>) -> Self {
         let owner = {
-            let mut state = ledger.published.state();
+            let mut state = set.state();
             state.owners += 1;
             state.owners
         };
-        Self { registry, ledger, owner }
+        Self { registry, set, owner }
     }
 
     /// What this thread may change.
     fn own(&self) -> Option<MutexGuard<'_, State>> {
-        Some(self.ledger.published.state()).filter(|state| state.owners == self.owner)
+        Some(self.set.state()).filter(|state| state.owners == self.owner)
     }
 
     /// Publishes a member, which ends with that membership if one is given.
@@ -155,8 +153,8 @@ mod tests {
     #[test]
     fn a_thread_that_was_replaced_changes_nothing_and_its_successor_withdraws_what_it_has_published() {
         let registry = Arc::new(InMemory::default());
-        let ledger = Arc::new(Ledger::default());
-        let members = || PublishedMembers::new(Arc::clone(&registry) as Arc<dyn Registry>, Arc::clone(&ledger));
+        let set = Arc::new(PublishedSet::default());
+        let members = || PublishedMembers::new(Arc::clone(&registry) as Arc<dyn Registry>, Arc::clone(&set));
         let hung = members();
         hung.join(of(1), None).unwrap();
         hung.join(of(2), None).unwrap();
@@ -173,17 +171,17 @@ mod tests {
     #[test]
     fn what_another_process_has_published_is_published_here_unless_its_membership_has_ended() {
         let registry = Arc::new(InMemory::default());
-        let ledger = Arc::new(Ledger::default());
+        let set = Arc::new(PublishedSet::default());
         let (client, _) = crate::tests::a_client();
         let published = |peer, follows| PublishedMember { member: of(peer), follows };
         let all =
             vec![published(1, None), published(2, Some((client, [7; 32]))), published(3, Some((client, [8; 32])))];
         // The registry is that of the same server.
         all.iter().for_each(|published| registry.join_group(&published.member).unwrap());
-        ledger.published.take_over(all, &HashSet::from([(client, [7; 32])]));
-        let members = PublishedMembers::new(Arc::clone(&registry) as Arc<dyn Registry>, Arc::clone(&ledger));
+        set.take_over(all, &HashSet::from([(client, [7; 32])]));
+        let members = PublishedMembers::new(Arc::clone(&registry) as Arc<dyn Registry>, Arc::clone(&set));
         members.go_on();
-        assert_eq!((known(&registry), ledger.published.all().len()), (2, 2));
+        assert_eq!((known(&registry), set.all().len()), (2, 2));
         members.leave(&of(2));
         assert_eq!(known(&registry), 1);
     }

@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(after.take_over_rivals(records.clone()), []);
         arrive(&after, &[2]);
         let dispute = Dispute { peer: ID, holder: session(3), passed_over: Vec::new() };
-        assert_eq!(after.take_over_rivals(Vec::new()), [dispute.clone()], "without a record");
+        assert_eq!(after.take_over_rivals(Vec::new()), std::slice::from_ref(&dispute), "without a record");
         assert_eq!(after.take_over_rivals(records), [dispute]);
         after.remove(&ID, session(3));
         assert_eq!(after.lookup(&ID).unwrap().owner, session(2));

@@ -1,7 +1,7 @@
 //! `introd run`: the server.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -211,10 +211,9 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
                 is_reload_wanted = false;
                 manager.tell_reloading();
                 // What is put in force is what is on the disk: the configuration, and the program if another one can take over.
-                reloading = if successors.is_some() && program.is_replaced() {
-                    start_successor(&program)
-                } else {
-                    start_reload(server.reconfiguration(), args.conf.clone(), Arc::clone(&files))
+                reloading = match successors.as_ref().filter(|_| program.is_replaced()) {
+                    Some(successors) => program.start_successor(successors.is_under_way()),
+                    None => start_reload(server.reconfiguration(), args.conf.clone(), Arc::clone(&files)),
                 };
                 if reloading.is_none() {
                     manager.tell_ready("the old program and configuration stay");
@@ -341,40 +340,6 @@ fn start_reload(
             None
         }
     }
-}
-
-/// Starts the program that has replaced the one of this process, to take over, and gives back what becomes of it if it does not.
-fn start_successor(program: &Program) -> Option<tokio::sync::oneshot::Receiver<String>> {
-    let path = program.path().to_owned();
-    let mut successor = match program.start() {
-        Ok(successor) => successor,
-        Err(error) => {
-            not_taken_over(&path, &error.to_string());
-            return None;
-        }
-    };
-    tracing::info!(program = %path.display(), process = successor.id(), "the program was replaced: the new one is to take over");
-    let (done, is_done) = tokio::sync::oneshot::channel();
-    // It waits as long as the new process runs: when that has taken over, this process ends.
-    let waiting = std::thread::Builder::new().name("successor".to_owned()).spawn(move || {
-        let why =
-            successor.wait().map_or_else(|error| error.to_string(), |status| format!("it has ended with {status}"));
-        not_taken_over(&path, &why);
-        let _ = done.send("introd goes on: the new program has not taken over\n".to_owned());
-    });
-    if let Err(error) = waiting {
-        tracing::error!(%error, "no thread can be started to wait for the new program: only its own log says what becomes of it");
-        return None;
-    }
-    Some(is_done)
-}
-
-fn not_taken_over(program: &Path, why: &str) {
-    tracing::error!(
-        program = %program.display(),
-        "the program was replaced, and the new one does not take over: {why}. This process goes on, with its configuration"
-    );
-    introd_log::say("introd goes on: the new program has not taken over\n");
 }
 
 /// Says where the server listens, and what to do next.

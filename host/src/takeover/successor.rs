@@ -106,6 +106,7 @@ pub struct Successors {
     /// Tells the socket from another one at the same path, which a successor has put there.
     inode: u64,
     is_ending: Arc<AtomicBool>,
+    is_under_way: Arc<AtomicBool>,
     replaced: Option<oneshot::Receiver<u32>>,
     /// Another process has taken over: the path is its own.
     is_replaced: bool,
@@ -119,12 +120,12 @@ impl Successors {
     pub fn wait_at(socket: ReservedSocket, estate: Estate) -> anyhow::Result<Self> {
         let path = socket.path().to_owned();
         let (listener, inode) = socket.open()?;
-        let is_ending = Arc::new(AtomicBool::new(false));
+        let (is_ending, is_under_way) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (tell, replaced) = oneshot::channel();
-        let (ends, mut tell) = (Arc::clone(&is_ending), Some(tell));
+        let (ends, under_way, mut tell) = (Arc::clone(&is_ending), Arc::clone(&is_under_way), Some(tell));
         // It waits for other processes, and nothing waits for it.
         let work = move |pulse: &Pulse| {
-            if let Some(process) = wait(&listener, &estate, &ends, pulse)
+            if let Some(process) = wait(&listener, &estate, &ends, &under_way, pulse)
                 && let Some(tell) = tell.take()
             {
                 let _ = tell.send(process);
@@ -133,7 +134,7 @@ impl Successors {
         };
         introd_liveness::spawn("takeover", AtStandstill::Say, work).context("no thread can be started")?;
         tracing::info!(path = %path.display(), "another process may take over here");
-        Ok(Self { path, inode, is_ending, replaced: Some(replaced), is_replaced: false })
+        Ok(Self { path, inode, is_ending, is_under_way, replaced: Some(replaced), is_replaced: false })
     }
 
     /// Waits until another process has taken over, and gives its number: then this one ends, and tells nobody.
@@ -150,6 +151,11 @@ impl Successors {
             }
             None => std::future::pending().await,
         }
+    }
+
+    /// Whether another process is taking over at this moment, or has taken over.
+    pub fn is_under_way(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_under_way)
     }
 
     /// Waits no longer, as this process is told to stop: a takeover that is under way is given up. If another process has the sessions already,
@@ -182,8 +188,15 @@ impl Drop for Successors {
 }
 
 /// The number of the process that has taken over. `None`: this one ends for another reason.
-fn wait(listener: &UnixListener, estate: &Estate, is_ending: &Arc<AtomicBool>, pulse: &Pulse) -> Option<u32> {
+fn wait(
+    listener: &UnixListener,
+    estate: &Estate,
+    is_ending: &Arc<AtomicBool>,
+    is_under_way: &AtomicBool,
+    pulse: &Pulse,
+) -> Option<u32> {
     loop {
+        is_under_way.store(false, Ordering::Release);
         pulse.beat();
         let stream = match listener.accept() {
             Ok((stream, _)) => stream,
@@ -197,6 +210,7 @@ fn wait(listener: &UnixListener, estate: &Estate, is_ending: &Arc<AtomicBool>, p
         if is_ending.load(Ordering::Acquire) {
             return None;
         }
+        is_under_way.store(true, Ordering::Release);
         match serve(stream, estate, is_ending, pulse) {
             Ok(Some(process)) => return Some(process),
             Ok(None) => (),

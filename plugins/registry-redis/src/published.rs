@@ -1,9 +1,11 @@
 //! The peers that this server publishes, and the writes to Redis that are due for them.
 
+use std::collections::HashMap;
+
 use introd_plugin::{PeerId, PeerSession};
 
 use crate::claim::Claim;
-use crate::presence::Presence;
+use crate::presence::{Beginnings, Presence};
 use crate::table::Table;
 
 /// A write to Redis that is due for a peer.
@@ -35,12 +37,16 @@ pub(crate) enum WriteOutcome {
 
 /// All peers that this server publishes.
 #[derive(Default)]
-pub(crate) struct PublishedPeers(Table<PeerId, Presence>);
+pub(crate) struct PublishedPeers {
+    table: Table<PeerId, Presence>,
+    /// Those that another process has published as this server, and this one has not yet.
+    inherited: HashMap<PeerId, Beginnings>,
+}
 
 impl PublishedPeers {
     /// The encoded addresses of a peer that this server publishes, and the state of its session.
     pub(crate) fn get(&self, peer: &PeerId) -> Option<(&[u8], Claim)> {
-        self.0.get(peer).map(|presence| (&*presence.addresses, presence.claim))
+        self.table.get(peer).map(|presence| (&*presence.addresses, presence.claim))
     }
 
     /// Publishes a peer. Without addresses, it only changes the session of a peer that is published already. Returns false if there are
@@ -53,8 +59,8 @@ impl PublishedPeers {
         addresses: Option<Box<[u8]>>,
         max: usize,
     ) -> bool {
-        let len = self.0.len();
-        match (self.0.get_mut(&peer), addresses) {
+        let len = self.table.len();
+        match (self.table.get_mut(&peer), addresses) {
             (None, None) => return true,
             (Some(presence), addresses) => {
                 let before = presence.claim;
@@ -64,42 +70,56 @@ impl PublishedPeers {
                     None if presence.claim == before => return true,
                     None => (),
                 }
-                self.0.schedule(peer);
+                self.table.schedule(peer);
             }
             (None, Some(_)) if len >= max => return false,
-            (None, Some(addresses)) => self.0.insert(peer, Presence::new(now, session, addresses)),
+            (None, Some(addresses)) => match self.inherited.remove(&peer) {
+                Some(beginnings) => {
+                    let presence = Presence::resumed(beginnings, now, session, addresses);
+                    self.table.insert_inherited(peer, presence);
+                }
+                None => self.table.insert(peer, Presence::new(now, session, addresses)),
+            },
         }
         true
     }
 
     pub(crate) fn withdraw(&mut self, peer: PeerId) {
-        self.0.remove(peer);
+        self.inherited.remove(&peer);
+        self.table.remove(peer);
+    }
+
+    /// The peers that sessions have here, with their beginnings, `max` at most.
+    pub(crate) fn beginnings(&self, max: usize) -> Vec<(PeerId, Beginnings)> {
+        let own = self.table.iter().filter_map(|(peer, presence)| Some((*peer, presence.beginnings()?)));
+        let others = self.inherited.iter().map(|(peer, beginnings)| (*peer, beginnings.clone()));
+        own.chain(others).take(max).collect()
     }
 
     /// The next peers whose entries are to be verified in Redis, `max` at most.
     pub(crate) fn next_to_verify(&mut self, max: usize) -> Vec<PeerId> {
-        self.0.next_to_verify(max)
+        self.table.next_to_verify(max)
     }
 
     /// Redis has lost the entry of a peer. Returns whether it is to be written again.
     pub(crate) fn lost(&mut self, peer: PeerId) -> bool {
-        self.0.lost(peer)
+        self.table.lost(peer)
     }
 
     /// The peers whose entries are to be deleted, or may just have been.
     pub(crate) fn withdrawals(&self) -> Vec<PeerId> {
-        self.0.deletions()
+        self.table.deletions()
     }
 
     /// The entry of a peer is to be deleted, which another process has written as this server, unless the peer is published.
     pub(crate) fn withdraw_inherited(&mut self, peer: PeerId) {
-        self.0.failed(peer, true);
+        self.table.failed(peer, true);
     }
 
     /// Takes the next writes that are due, `max` at most: one batch at a time.
     pub(crate) fn take(&mut self, max: usize) -> Vec<(PeerId, Write)> {
-        self.0.begin_batch();
-        self.0.take(max, |peer, presence, is_first| {
+        self.table.begin_batch();
+        self.table.take(max, |peer, presence, is_first| {
             let write = match presence {
                 None => Write::Withdraw,
                 Some(presence) => Write::Publish {
@@ -116,21 +136,21 @@ impl PublishedPeers {
     /// These writes have failed, or may have: schedules them again, unless newer ones are due.
     pub(crate) fn failed(&mut self, writes: Vec<(PeerId, Write)>) {
         for (peer, write) in writes {
-            self.0.failed(peer, write == Write::Withdraw);
+            self.table.failed(peer, write == Write::Withdraw);
         }
     }
 
     /// Redis has refused a write, so that it has changed nothing: schedules it again, unless a newer one is due.
     pub(crate) fn refused(&mut self, peer: PeerId, write: &Write) {
         let is_first = matches!(write, Write::Publish { is_first: true, .. });
-        self.0.refused(peer, *write == Write::Withdraw, is_first);
+        self.table.refused(peer, *write == Write::Withdraw, is_first);
     }
 
     /// Takes note of the outcome of a write.
     pub(crate) fn wrote(&mut self, peer: PeerId, write: &Write, outcome: WriteOutcome) {
         let Write::Publish { claim, .. } = write else { return };
-        match (outcome, self.0.get_mut(&peer)) {
-            (WriteOutcome::Occupied, _) => self.0.schedule(peer),
+        match (outcome, self.table.get_mut(&peer)) {
+            (WriteOutcome::Occupied, _) => self.table.schedule(peer),
             (WriteOutcome::Done, Some(presence)) if presence.claim.since == claim.since => presence.is_new = false,
             (WriteOutcome::Since(since), Some(presence)) if presence.claim.since == claim.since => {
                 presence.claim.since = since;
@@ -140,34 +160,51 @@ impl PublishedPeers {
         }
     }
 
-    /// Another process serves as this server, whose place this one is to take.
-    pub(crate) fn begin_as_heir(&mut self) {
-        self.0.begin_as_heir();
+    /// Another process serves as this server, whose place this one is to take, and has published these peers so far.
+    pub(crate) fn begin_as_heir(&mut self, beginnings: Vec<(PeerId, Beginnings)>) {
+        self.table.begin_as_heir();
+        self.inherited = beginnings.into_iter().collect();
     }
 
-    /// This process has taken the place of the other one.
-    pub(crate) fn inherit(&mut self) {
-        self.0.inherit();
+    /// This process has taken the place of the other one, which has published these peers at last.
+    pub(crate) fn inherit(&mut self, beginnings: Vec<(PeerId, Beginnings)>) {
+        self.table.inherit();
+        self.inherited.clear();
+        for (peer, beginnings) in beginnings {
+            match self.table.get_mut(&peer) {
+                // It came to the other process after that had handed over for the first time, and was published here as new.
+                Some(presence) if presence.session() == beginnings.session => {
+                    let before = presence.beginnings();
+                    if before.as_ref() != Some(&beginnings) {
+                        presence.go_on(beginnings);
+                        self.table.schedule(peer);
+                    }
+                }
+                Some(_) => (),
+                None => drop(self.inherited.insert(peer, beginnings)),
+            }
+        }
     }
 
     /// Schedules the writes of all peers again.
     pub(crate) fn renew_all(&mut self) {
-        self.0.renew_all();
+        self.table.renew_all();
     }
 
     /// Withdraws all peers.
     pub(crate) fn withdraw_all(&mut self) {
-        self.0.remove_all();
+        self.inherited.clear();
+        self.table.remove_all();
     }
 
     /// The number of peers that are published.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.table.len()
     }
 
     /// The number of writes that are due, and perhaps of some that are due no more.
     pub(crate) fn unwritten(&self) -> usize {
-        self.0.unwritten()
+        self.table.unwritten()
     }
 }
 
@@ -256,6 +293,57 @@ mod tests {
         publishes(&mut table, A, 9, "9");
         table.wrote(A, &writes[0].1, WriteOutcome::Since(12));
         assert_eq!(table.take(10), [(A, written(9, true, false, "9"))]);
+    }
+
+    #[test]
+    fn who_came_over_from_another_process_keeps_the_beginning_and_who_comes_later_has_its_own() {
+        let by = |id| Some(PeerSession { id, is_proven: true, is_silent: false });
+        let since = |table: &PublishedPeers, peer: &PeerId| table.get(peer).unwrap().1.since;
+        let mut old = PublishedPeers::default();
+        for (number, peer) in (1..).zip([A, B]) {
+            assert!(old.publish(peer, number, by(number), Some(address("1")), 10));
+        }
+        let first = old.beginnings(10);
+        assert_eq!((first.len(), old.beginnings(1).len()), (2, 1));
+        // The third comes after the state was handed over for the first time, and B goes.
+        let (third, fourth) = (PeerId([3; 32]), PeerId([4; 32]));
+        old.publish(third, 3, by(3), Some(address("1")), 10);
+        old.withdraw(B);
+        let mut new = PublishedPeers::default();
+        new.begin_as_heir(first);
+        for (number, peer) in [(1, A), (3, third)] {
+            new.publish(peer, 50, by(number), Some(address("2")), 10);
+        }
+        assert_eq!((since(&new, &A), since(&new, &third)), (1, 50));
+        assert!(new.take(10).iter().all(|(_, write)| matches!(write, Write::Publish { is_first: false, .. })));
+        new.inherit(old.beginnings(10));
+        assert_eq!((since(&new, &A), since(&new, &third)), (1, 3));
+        let due: Vec<PeerId> = new.take(10).into_iter().map(|(peer, _)| peer).collect();
+        assert_eq!(due, [third], "it is written as it is now");
+        for (number, peer) in [(2, B), (4, fourth)] {
+            new.publish(peer, 60, by(number), Some(address("2")), 10);
+            assert_eq!(since(&new, &peer), 60, "it has come to this process");
+        }
+    }
+
+    #[test]
+    fn who_was_not_published_yet_is_handed_over_once_more_unless_it_has_gone() {
+        let by = |id| Some(PeerSession { id, is_proven: true, is_silent: false });
+        let mut old = PublishedPeers::default();
+        old.publish(A, 1, by(1), Some(address("1")), 10);
+        old.publish(B, 2, by(2), Some(address("1")), 10);
+        let mut next = PublishedPeers::default();
+        next.begin_as_heir(old.beginnings(10));
+        next.inherit(old.beginnings(10));
+        next.withdraw(B);
+        let last = next.beginnings(10);
+        assert_eq!(last.iter().map(|(peer, of)| (*peer, of.session, of.since)).collect::<Vec<_>>(), [(A, 1, 1)]);
+        // One that goes before this process has written it is deleted: the other process has.
+        next.take(10);
+        next.publish(A, 9, by(1), Some(address("2")), 10);
+        next.withdraw(A);
+        assert_eq!(next.take(10), [(A, Write::Withdraw)]);
+        assert_eq!(next.beginnings(10), []);
     }
 
     #[test]

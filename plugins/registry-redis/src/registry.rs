@@ -46,10 +46,12 @@ impl Registry {
     /// As [`Self::start`].
     pub fn take_over(state: &[u8], settings: Settings, log: Log) -> Result<Self, SettingsError> {
         settings.check()?;
-        let run = Succession::from_bytes(state).map(|succession| succession.run);
-        if let Some(run) = run.filter(|run| settings.server.is_empty() || settings.server == run.name) {
+        let succession = Succession::from_bytes(state);
+        let is_same = |name: &str| settings.server.is_empty() || settings.server == name;
+        if let Some(Succession { run, beginnings, .. }) = succession.filter(|succession| is_same(&succession.run.name))
+        {
             let registry = Self::start_as(run, settings, log)?;
-            registry.shared.begin_as_heir();
+            registry.shared.begin_as_heir(beginnings);
             return Ok(registry);
         }
         let text = "the registry does not go on as the server that is taken over, because this one has another name, or the other one is of \
@@ -87,7 +89,7 @@ impl Registry {
     /// withdrawn here, unless it is published here.
     pub fn took_over(&self, state: &[u8]) {
         if let Some(succession) = Succession::from_bytes(state) {
-            self.shared.succeed(&succession);
+            self.shared.succeed(succession);
         }
     }
 

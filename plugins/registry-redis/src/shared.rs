@@ -15,12 +15,13 @@ use crate::keys::{Key, Keys};
 use crate::liveness::Servers;
 use crate::memberships::Memberships;
 use crate::neighbors::PendingQueries;
+use crate::presence::Beginnings;
 use crate::published::PublishedPeers;
 use crate::remote::RemoteEntry;
 use crate::roll::Listed;
 use crate::settings::Settings;
 use crate::stats::{Stats, count, set};
-use crate::succession::{ServerRun, Succession};
+use crate::succession::{MAX_BEGINNINGS, ServerRun, Succession};
 
 /// Writes one line to a log.
 pub type Log = Box<dyn Fn(Severity, &str) + Send + Sync>;
@@ -171,32 +172,34 @@ impl Shared {
         Succession {
             run: ServerRun { name: self.server.clone(), epoch: self.epoch },
             gone: state.published.withdrawals(),
+            beginnings: state.published.beginnings(MAX_BEGINNINGS),
             left: state.memberships.withdrawals(),
         }
     }
 
-    /// Another process serves as this server, whose place this one is to take.
-    pub(crate) fn begin_as_heir(&self) {
+    /// Another process serves as this server, whose place this one is to take, and has published these peers so far.
+    pub(crate) fn begin_as_heir(&self, beginnings: Vec<(PeerId, Beginnings)>) {
         let mut state = self.state();
-        state.published.begin_as_heir();
+        state.published.begin_as_heir(beginnings);
         state.memberships.begin_as_heir();
     }
 
     /// This process goes on with what another one has handed over when it stood still. If that was another run, its entries are invalid by
     /// now.
-    pub(crate) fn succeed(&self, succession: &Succession) {
-        if (&succession.run.name, succession.run.epoch) != (&self.server, self.epoch) {
+    pub(crate) fn succeed(&self, succession: Succession) {
+        let Succession { run, gone, beginnings, left } = succession;
+        if (&run.name, run.epoch) != (&self.server, self.epoch) {
             return;
         }
         {
             let mut state = self.state();
-            state.published.inherit();
+            state.published.inherit(beginnings);
             state.memberships.inherit();
             state.echo.begin();
-            succession.gone.iter().for_each(|peer| state.echo.add_peer(*peer));
-            succession.left.iter().for_each(|member| state.echo.add_member(*member));
+            gone.iter().for_each(|peer| state.echo.add_peer(*peer));
+            left.iter().for_each(|member| state.echo.add_member(*member));
         }
-        self.withdraw_inherited(&succession.gone, &succession.left);
+        self.withdraw_inherited(&gone, &left);
     }
 
     /// Has entries deleted that another process has written as this server, unless they are this one's own as well.

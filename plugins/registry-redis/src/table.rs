@@ -28,7 +28,7 @@ enum Heritage {
     None,
     /// It still serves: Redis may have each key that comes.
     OfOther,
-    /// It does not any more: what has come since is new, and what is unknown may be its own.
+    /// It does not any more: what comes is most likely new, but what goes may be its own, unless this process has written it.
     Own,
 }
 
@@ -69,9 +69,22 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.items.get_mut(key)?.value.as_mut()
     }
 
+    /// All values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.items.iter().filter_map(|(key, item)| Some((key, item.value.as_ref()?)))
+    }
+
     /// Sets a value, and schedules its write.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        let may_exist = self.heritage == Heritage::OfOther;
+        self.put(key, value, self.heritage == Heritage::OfOther);
+    }
+
+    /// As [`Self::insert`], of a key that another process has written as this server.
+    pub(crate) fn insert_inherited(&mut self, key: K, value: V) {
+        self.put(key, value, true);
+    }
+
+    fn put(&mut self, key: K, value: V, may_exist: bool) {
         if self.item(key, may_exist).value.replace(value).is_none() {
             self.len += 1;
         }
@@ -89,7 +102,9 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         };
         if item.value.take().is_some() {
             self.len -= 1;
-            if item.may_exist {
+            // The other process may have written it, although this one has not yet.
+            let may_be_inherited = self.heritage == Heritage::Own && self.unwritten.len() < MAX_UNKNOWN;
+            if item.may_exist || may_be_inherited {
                 self.schedule(key);
             } else {
                 self.forget(&key);
@@ -264,10 +279,25 @@ mod tests {
         table.insert(4, 'd');
         table.remove(4);
         table.remove(5);
-        assert_eq!(take(&mut table, 9), [(5, None, false)], "4 was never there");
+        assert_eq!(take(&mut table, 9), [(4, None, false), (5, None, false)]);
+        table.insert(6, 'f');
+        table.insert_inherited(7, 'g');
+        assert_eq!(take(&mut table, 9), [(6, Some('f'), true), (7, Some('g'), false)], "a new one is likely to be new");
         let mut table = Table::<u32, char>::default();
         table.remove(1);
         assert_eq!(take(&mut table, 9), []);
+    }
+
+    #[test]
+    fn of_what_comes_and_goes_after_a_takeover_while_nothing_is_written_little_is_left() {
+        let mut table = Table::default();
+        table.begin_as_heir();
+        table.inherit();
+        for key in 0..200_000 {
+            table.insert(key, 'b');
+            table.remove(key);
+        }
+        assert!(table.items.len() <= MAX_UNKNOWN && table.unwritten() <= 3 * MAX_UNKNOWN + MAX_STALE);
     }
 
     #[test]

@@ -70,6 +70,16 @@ pub(crate) async fn rejection(uri: &str, from: SocketAddr, number: u64, argument
     failure.problem
 }
 
+/// A client on a free port of 127.0.0.1 that proves its peer id: its key is static, the same for each number.
+pub(crate) async fn proven_client(uri: &str, number: u64) -> Client {
+    let identity = Arc::new(Identity::fixed(&[Group::Modp2], &mut ChaCha20Rng::seed_from_u64(number)));
+    let id = identity.peer_id();
+    let peer = PeerEndpoint::with_sockets(Config::peer(identity), vec![socket(LOOPBACK)]).expect("a peer");
+    let destination = Destination::resolve(uri, |_| true).await.expect("a server's address");
+    let client = Client::connect(peer, id, destination, &ConnectOptions::default(), TIMEOUT).await;
+    client.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
 /// A client on a free port of the loopback address of the server's family.
 pub(crate) async fn client(server: SocketAddr, number: u64) -> Client {
     let any = SocketAddr::new(

@@ -1,17 +1,19 @@
-//! A server with clients is taken over by another process: other servers see one server that goes on.
+//! A server with clients is taken over by another process: other servers see one server that goes on, with clients that are there as long as
+//! before.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use introd_client::Client;
 use introd_tests::folder::Folder;
 use introd_tests::program::{Server, introd};
 use introd_tests::redis::Redis;
 use introd_tests::waiting::eventually;
 
 use super::{Asker, clients, configured, published, server};
-use crate::harness::clients::client;
+use crate::harness::clients::{client, proven_client};
 
 const CLIENTS: u32 = 300;
 const TAKEOVERS: usize = 3;
@@ -73,4 +75,48 @@ async fn what_a_server_has_published_stays_valid_while_processes_replace_each_ot
     assert_eq!(a.stop().code, Some(0));
     eventually("it has withdrawn its peers", || published(&redis).is_empty());
     assert_eq!(redis.command(&["EXISTS", "introd:server:a"]).trim(), "0");
+}
+
+/// Keeps a client connected until the task is ended.
+fn stays(mut client: Client) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            client.next().await.expect("its sockets work");
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_peer_that_has_moved_is_found_where_it_is_although_the_server_that_it_left_was_taken_over() {
+    let (redis, folder) = (Redis::start(), Folder::new());
+    let (conf, socket) = (configured(&folder, &redis.url(), "a", ""), folder.join("takeover"));
+    let mut a = Server::by(&mut command(&conf, &socket));
+    let (b, at_a) = (server(&folder, &redis.url(), "b"), a.addresses[0]);
+    let at_b = b.addresses[0];
+    // Whom another server than both is sent to. It starts now, and has remembered nothing.
+    let leads_to = |relay, peer, name: &str| {
+        let other = server(&folder, &redis.url(), name);
+        Asker::new(other.addresses[0]).finds_all(relay, &[peer]);
+    };
+    let first = proven_client(&a.uri_of("app"), 7).await;
+    let peer = first.id();
+    leads_to(at_a, peer, "c");
+    let first = stays(first);
+    let second = proven_client(&b.uri_of("app"), 7).await;
+    assert_eq!(second.id(), peer);
+    leads_to(at_b, peer, "d");
+    let second = stays(second);
+    for name in ["e", "f"] {
+        let (writes, new) = (redis.calls("eval"), Server::by(&mut command(&conf, &socket)));
+        let old = std::mem::replace(&mut a, new).ended();
+        assert_eq!(old.code, Some(0), "{old:?}");
+        eventually("the new process has written its entry", || redis.calls("eval") > writes);
+        leads_to(at_b, peer, name);
+    }
+    // When it leaves the other server, the one that was taken over has it still.
+    assert!(!first.is_finished() && !second.is_finished());
+    drop(b);
+    leads_to(at_a, peer, "g");
+    first.abort();
+    assert_eq!(a.stop().code, Some(0));
 }

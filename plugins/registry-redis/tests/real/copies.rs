@@ -208,3 +208,55 @@ fn a_value_of_an_unknown_format_is_left_alone() {
     publishes(&a, 2, unproven(8));
     eventually("it is alone there", || entries(&redis) == "1");
 }
+
+#[test]
+fn who_came_first_and_who_last_stays_so_when_a_server_is_taken_over() {
+    let redis = Redis::start();
+    let named = || Settings { server: "a".to_owned(), ..settings(&redis.url()) };
+    let (b, c) = (registry(settings(&redis.url())), uncached(settings(&redis.url())));
+    let mut a = registry(named());
+    let heir_of = |old: &Registry| Registry::take_over(&old.hand_over(), named(), Lines::default().log()).unwrap();
+    // The peer has moved from the one to the other.
+    publishes(&a, 1, proven(7));
+    publishes(&b, 2, proven(8));
+    found(&[&c], 2);
+    // The new process publishes its clients before it serves, or after that.
+    for publishes_early in [true, false] {
+        let new = heir_of(&a);
+        if publishes_early {
+            publishes(&new, 3, proven(7));
+            assert!(is_at(&c, peer(PEER), 2));
+        }
+        new.took_over(&a.hand_over());
+        a.handed_over();
+        if !publishes_early {
+            publishes(&new, 3, proven(7));
+        }
+        assert!(is_at(&c, peer(PEER), 2));
+        a = new;
+    }
+    // Each takes over from one that has not published anything yet.
+    for _ in 0..2 {
+        let new = heir_of(&a);
+        new.took_over(&a.hand_over());
+        a.handed_over();
+        a = new;
+    }
+    publishes(&a, 4, proven(7));
+    assert!(is_at(&c, peer(PEER), 2));
+    // Another session of it has come later than all others.
+    publishes(&a, 5, proven(9));
+    assert!(is_at(&c, peer(PEER), 5));
+    withdraws(&a);
+    assert!(is_at(&c, peer(PEER), 2));
+    withdraws(&b);
+    assert_eq!(find(&c, peer(PEER)), Ok(None));
+    // A copy does not count because the server of the first client was taken over.
+    publishes(&a, 1, unproven(7));
+    publishes(&b, 2, unproven(8));
+    let new = heir_of(&a);
+    new.took_over(&a.hand_over());
+    a.handed_over();
+    publishes(&new, 3, unproven(7));
+    assert!(is_at(&c, peer(PEER), 3));
+}

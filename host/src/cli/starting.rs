@@ -79,11 +79,9 @@ fn take_place(settings: &ServerSettings, path: &Path, course: &Course) -> anyhow
     let (program, process) = predecessor.who();
     tracing::info!(program, process, "taking over from a server that runs");
     let mut heir = Server::take_over(settings, offer).with_context(failed)?;
-    let serve = |heir: &mut Heir, registry| {
-        course.serve();
-        heir.serve(registry);
-    };
-    let sessions = predecessor.replace(&mut heir, Heir::prepare, Heir::inherit, serve).with_context(failed)?;
+    let decide = || course.serve();
+    let sessions =
+        predecessor.replace(&mut heir, Heir::prepare, Heir::inherit, decide, Heir::serve).with_context(failed)?;
     introd_log::say(&format!("introd has taken over {sessions} sessions\n"));
     heir.into_server()
 }

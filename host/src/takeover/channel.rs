@@ -4,8 +4,6 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use introd_liveness::{BEAT, Pulse};
@@ -34,8 +32,6 @@ pub(super) struct Channel {
     process: u32,
     /// That of the thread that waits here.
     pulse: Pulse,
-    /// Set when this process is told to stop.
-    is_ending: Arc<AtomicBool>,
 }
 
 /// Why the other process does not say what it should.
@@ -93,22 +89,10 @@ impl Channel {
         let own = rustix::process::geteuid().as_raw();
         // Root may take over what it has started as another user.
         if found == own || found == 0 {
-            Ok(Self { stream, process, pulse, is_ending: Arc::default() })
+            Ok(Self { stream, process, pulse })
         } else {
             Err(ChannelError::User { found, own })
         }
-    }
-
-    /// It gives up when that is set, but where it waits without a limit.
-    #[must_use]
-    pub(super) fn until(self, is_ending: &Arc<AtomicBool>) -> Self {
-        Self { is_ending: Arc::clone(is_ending), ..self }
-    }
-
-    /// # Errors
-    /// If this process is told to stop.
-    pub(super) fn goes_on(&self) -> Result<(), ChannelError> {
-        if self.is_ending.load(Ordering::Acquire) { Err(ChannelError::Stops) } else { Ok(()) }
     }
 
     /// The number of the other process.
@@ -156,9 +140,6 @@ impl Channel {
         let left = || within.map_or(BEAT, |within| within.saturating_sub(began.elapsed()));
         while !self.has_come(left().min(BEAT))? {
             self.pulse.beat();
-            if within.is_some() {
-                self.goes_on()?;
-            }
             if left().is_zero() {
                 return Err(ChannelError::Late);
             }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use introd_liveness::Pulse;
 
 use super::channel::{Channel, ChannelError};
+use super::ending::Ending;
 use super::message::Message;
 use super::state::ServerState;
-use super::worker_mail::{answer, tell};
+use super::worker_mail::{Patience, answer, tell};
 use crate::serve::{Copied, Copies, CopyOrder, HandedOver, Mail, MailSender};
 
 /// How many places for sessions a worker looks at in one go: it serves between two of them.
@@ -24,10 +25,11 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Copies the sessions of all workers to the new process. Gives what was copied of each worker.
 ///
 /// # Errors
-/// If a worker or the new process does not answer.
+/// If a worker or the new process does not answer, or this process is told to stop.
 pub(super) fn copy(
     channel: &mut Channel,
     mailboxes: &[MailSender],
+    ending: &Ending,
     pulse: &Pulse,
 ) -> Result<Vec<Copies>, ChannelError> {
     let began = Instant::now();
@@ -37,7 +39,8 @@ pub(super) fn copy(
         for ((index, mailbox), copies) in (0..).zip(mailboxes).zip(&mut copies) {
             let mut at = 0;
             loop {
-                let (part, all) = copy_slice(mailbox, copies, index, at..at + SLICE, pulse)?;
+                let patience = Patience { until: Instant::now() + ANSWER, ending, pulse };
+                let (part, all) = copy_slice(mailbox, copies, index, at..at + SLICE, patience)?;
                 sessions += part.state.session_count();
                 if part.state.session_count() > 0 {
                     let state = ServerState {
@@ -76,14 +79,13 @@ fn copy_slice(
     copies: &mut Copies,
     index: u8,
     places: Range<usize>,
-    pulse: &Pulse,
+    patience: Patience<'_>,
 ) -> Result<(HandedOver, usize), ChannelError> {
     let then = copies.then();
     let (copied, answers) = mpsc::channel();
     let order = CopyOrder { copies: std::mem::replace(copies, Copies::new(then)), places, copied };
-    let until = Instant::now() + ANSWER;
-    tell(mailbox, Mail::Copy(Box::new(order)), until, pulse)?;
-    let Copied { copies: known, state, places } = answer(&answers, until, pulse)?;
+    tell(mailbox, Mail::Copy(Box::new(order)), patience)?;
+    let Copied { copies: known, state, places } = answer(&answers, patience)?;
     *copies = known;
     Ok((HandedOver::new(index, then, state), places))
 }

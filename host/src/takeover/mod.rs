@@ -11,9 +11,10 @@
 //! | 5 | | its workers and its relay stand still, and give their state: what has changed since it was copied, and what has not |
 //! | 6 | goes on with all of it, and says so | |
 //! | 7 | | gives the sessions away |
-//! | 8 | serves, and says so | ends; if the new process ends before that, its workers go on |
+//! | 8 | says that it serves, and does so from then on | ends; if the new process ends before it says that, the workers go on |
 //!
-//! Between step 5 and step 8 nobody serves. That is why step 4 is there: it may take long, and does most of the work.
+//! Between step 5 and step 8 nobody serves. That is why step 4 is there: it may take long, and does most of the work. In step 8 the new process
+//! says that it serves before it does: when the old one goes on, no other has changed the sessions, or told their clients anything.
 //!
 //! Until step 7 any failure, and any time limit that passes, leaves the old process as it was: its workers stood still for a moment, for
 //! which they blame no client. Datagrams of that time wait in the sockets, which both processes have.
@@ -23,6 +24,7 @@
 
 mod channel;
 mod copying;
+mod ending;
 mod message;
 mod monotonic;
 mod predecessor;

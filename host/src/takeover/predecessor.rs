@@ -99,8 +99,9 @@ impl Predecessor {
         (&self.program, self.process)
     }
 
-    /// Prepares sessions that the old process copies, by `prepare`; then has it stand still, goes on with its sessions by `import`, which
-    /// gives their number, and begins to serve by `serve`, with what the registry of the old process hands over at last.
+    /// Prepares sessions that the old process copies, by `prepare`; then has it stand still, and goes on with its sessions by `import`, which
+    /// gives their number. When they are its own, it calls `decide`, tells the old process, and begins to serve by `serve`, with what the registry of
+    /// the old process hands over at last.
     ///
     /// # Errors
     /// If that fails. The old process goes on serving, and this one must not.
@@ -109,6 +110,7 @@ impl Predecessor {
         heir: &mut H,
         mut prepare: impl FnMut(&mut H, ServerState) -> anyhow::Result<()>,
         import: impl FnOnce(&mut H, ServerState) -> anyhow::Result<usize>,
+        decide: impl FnOnce(),
         serve: impl FnOnce(&mut H, Option<RegistryState>),
     ) -> anyhow::Result<usize> {
         self.channel.send(&Message::Ready, ANSWER)?;
@@ -133,13 +135,16 @@ impl Predecessor {
             Message::Yours => (),
             other => return Err(unexpected(other)),
         }
+        decide();
+        // Before this process serves: if it ends before it has said so, the old one goes on, for which nothing must have changed.
+        match self.channel.send(&Message::Serving, ANSWER) {
+            // It has ended by itself: nothing is left for it to do.
+            Err(error @ ChannelError::Closed) => tracing::warn!(%error, "the server that was replaced was not told"),
+            said => said?,
+        }
         // From here on nobody else serves the sessions.
         serve(heir, registry);
         tracing::info!(sessions, bytes = bytes.len(), took = ?began.elapsed(), "the sessions are taken over");
-        if let Err(error) = self.channel.send(&Message::Serving, ANSWER) {
-            // It has ended by itself: nothing is left for it to do.
-            tracing::warn!(%error, "the server that was replaced was not told");
-        }
         Ok(sessions)
     }
 }

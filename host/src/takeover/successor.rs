@@ -16,12 +16,13 @@ use rtmfp::crypto::CookieJar;
 use tokio::sync::oneshot;
 
 use super::channel::{Channel, ChannelError};
+use super::ending::Ending;
 use super::message::{
     GREETING, ListenerRecord, Message, OfferRecord, RegistryRecord, VERSIONS, WITH_COPIES, WITH_SERVICES,
 };
 use super::reserved_socket::ReservedSocket;
 use super::state::{RelayState, ServerState};
-use super::worker_mail::{answer, tell};
+use super::worker_mail::{Patience, answer, tell};
 use super::{copying, monotonic};
 use crate::apps::Applications;
 use crate::introducer::Directory;
@@ -80,7 +81,7 @@ impl Estate {
 
     /// Whether an application that ends keeps its clients for so long that the server may not be taken over now. They would be clients of
     /// nobody: their script ends with this process, and that of the new one does not know them.
-    fn is_ending(&self, channel: &mut Channel, pulse: &Pulse) -> Result<bool, ChannelError> {
+    fn is_ending(&self, channel: &mut Channel, ending: &Ending, pulse: &Pulse) -> Result<bool, ChannelError> {
         let until = Instant::now() + ENDING;
         let clients = loop {
             match self.applications.clients_of_ending() {
@@ -89,6 +90,9 @@ impl Estate {
                 _ => std::thread::sleep(LOOK),
             }
             pulse.beat();
+            if ending.is_set() {
+                return Err(ChannelError::Stops);
+            }
         };
         refuse(
             channel,
@@ -105,7 +109,7 @@ pub struct Successors {
     path: PathBuf,
     /// Tells the socket from another one at the same path, which a successor has put there.
     inode: u64,
-    is_ending: Arc<AtomicBool>,
+    ending: Arc<Ending>,
     is_under_way: Arc<AtomicBool>,
     replaced: Option<oneshot::Receiver<u32>>,
     /// Another process has taken over: the path is its own.
@@ -120,12 +124,12 @@ impl Successors {
     pub fn wait_at(socket: ReservedSocket, estate: Estate) -> anyhow::Result<Self> {
         let path = socket.path().to_owned();
         let (listener, inode) = socket.open()?;
-        let (is_ending, is_under_way) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (ending, is_under_way) = (Arc::new(Ending::default()), Arc::new(AtomicBool::new(false)));
         let (tell, replaced) = oneshot::channel();
-        let (ends, under_way, mut tell) = (Arc::clone(&is_ending), Arc::clone(&is_under_way), Some(tell));
+        let (its_ending, under_way, mut tell) = (Arc::clone(&ending), Arc::clone(&is_under_way), Some(tell));
         // It waits for other processes, and nothing waits for it.
         let work = move |pulse: &Pulse| {
-            if let Some(process) = wait(&listener, &estate, &ends, &under_way, pulse)
+            if let Some(process) = wait(&listener, &estate, &its_ending, &under_way, pulse)
                 && let Some(tell) = tell.take()
             {
                 let _ = tell.send(process);
@@ -134,7 +138,7 @@ impl Successors {
         };
         introd_liveness::spawn("takeover", AtStandstill::Say, work).context("no thread can be started")?;
         tracing::info!(path = %path.display(), "another process may take over here");
-        Ok(Self { path, inode, is_ending, is_under_way, replaced: Some(replaced), is_replaced: false })
+        Ok(Self { path, inode, ending, is_under_way, replaced: Some(replaced), is_replaced: false })
     }
 
     /// Waits until another process has taken over, and gives its number: then this one ends, and tells nobody.
@@ -169,8 +173,8 @@ impl Successors {
     }
 
     fn give_up(&self) {
-        self.is_ending.store(true, Ordering::Release);
-        // Wakes the thread.
+        self.ending.set();
+        // Wakes the thread, if it waits for another process to connect.
         let _ = UnixStream::connect(&self.path);
     }
 }
@@ -191,7 +195,7 @@ impl Drop for Successors {
 fn wait(
     listener: &UnixListener,
     estate: &Estate,
-    is_ending: &Arc<AtomicBool>,
+    ending: &Arc<Ending>,
     is_under_way: &AtomicBool,
     pulse: &Pulse,
 ) -> Option<u32> {
@@ -207,11 +211,11 @@ fn wait(
                 continue;
             }
         };
-        if is_ending.load(Ordering::Acquire) {
+        if ending.is_set() {
             return None;
         }
         is_under_way.store(true, Ordering::Release);
-        match serve(stream, estate, is_ending, pulse) {
+        match serve(stream, estate, ending, pulse) {
             Ok(Some(process)) => return Some(process),
             Ok(None) => (),
             Err(ChannelError::Stops) => tracing::warn!("the takeover is given up: this process is told to stop"),
@@ -220,14 +224,52 @@ fn wait(
     }
 }
 
-/// Speaks with a process that has connected. Gives its number if it has taken over. `is_ending`: this process is told to stop.
+/// Speaks with a process that has connected. Gives its number if it has taken over. `ending`: this process may be told to stop.
 pub(super) fn serve(
     stream: UnixStream,
     estate: &Estate,
-    is_ending: &Arc<AtomicBool>,
+    ending: &Arc<Ending>,
     pulse: &Pulse,
 ) -> Result<Option<u32>, ChannelError> {
-    let mut channel = Channel::new(stream, pulse.clone())?.until(is_ending);
+    let watch = ending.watch(&stream)?;
+    let mut channel = Channel::new(stream, pulse.clone())?;
+    let given = match give_state(&mut channel, estate, ending, pulse) {
+        // The socket is shut down then, which may show as any error.
+        Err(_) if ending.is_set() => return Err(ChannelError::Stops),
+        given => given?,
+    };
+    let Some(Given { standstill, began, sessions, bytes }) = given else { return Ok(None) };
+    if !watch.commit() {
+        return Err(ChannelError::Stops);
+    }
+    channel.send(&Message::Yours, ANSWER)?;
+    // Now the new process serves, or ends: its end of the socket tells which. There is no time limit, since two must never serve.
+    match channel.receive(None) {
+        Ok(Message::Serving) => (),
+        Ok(other) => return Err(ChannelError::Unreadable(format!("{other:?} instead of Serving"))),
+        Err(error) => return Err(error),
+    }
+    // The workers stood still a little less than that.
+    tracing::info!(sessions, bytes, stood_still = ?began.elapsed(), "another process has taken over");
+    standstill.end();
+    Ok(Some(channel.process()))
+}
+
+/// A state that the new process could go on with, while the workers stand still.
+struct Given {
+    standstill: Standstill,
+    began: Instant,
+    sessions: u64,
+    bytes: usize,
+}
+
+/// Gives the state to a process that has connected. `None` if that wants no takeover, or cannot be replaced by it.
+fn give_state(
+    channel: &mut Channel,
+    estate: &Estate,
+    ending: &Arc<Ending>,
+    pulse: &Pulse,
+) -> Result<Option<Given>, ChannelError> {
     let (program, version) = match channel.receive(Some(ANSWER)) {
         Ok(Message::Hello { greeting, version, program }) if greeting == GREETING => {
             if !VERSIONS.contains(&version) {
@@ -236,7 +278,7 @@ pub(super) fn serve(
                     "introd {own} is taken over by programs that speak version {oldest} to {newest}, and introd {program} speaks version \
                      {version}: restart the server without a takeover"
                 );
-                refuse(&mut channel, &why)?;
+                refuse(channel, &why)?;
                 return Ok(None);
             }
             (program, version)
@@ -246,11 +288,11 @@ pub(super) fn serve(
         Ok(_) => return Err(ChannelError::Unreadable("no greeting".to_owned())),
         Err(error) => return Err(error),
     };
-    if estate.refuses(&mut channel)? {
+    if estate.refuses(channel)? {
         return Ok(None);
     }
     tracing::info!(%program, "a new process prepares to take over");
-    offer(&mut channel, estate)?;
+    offer(channel, estate)?;
     let hand_registry_over = |channel: &mut Channel, within| {
         if version < WITH_SERVICES {
             return Ok(());
@@ -258,25 +300,25 @@ pub(super) fn serve(
         let state = estate.registry.as_ref().and_then(|registry| registry.hand_over());
         channel.send(&Message::Registry(state.map(RegistryRecord::from)), within)
     };
-    hand_registry_over(&mut channel, ANSWER)?;
+    hand_registry_over(channel, ANSWER)?;
     if version >= WITH_SERVICES {
-        offer_relay(&mut channel, estate)?;
+        offer_relay(channel, estate)?;
     }
     match channel.receive(Some(START))? {
         Message::Ready => (),
         other => return Err(ChannelError::Unreadable(format!("{other:?} instead of Ready"))),
     }
     let copies =
-        if version >= WITH_COPIES { copying::copy(&mut channel, &estate.mailboxes, pulse)? } else { Vec::new() };
+        if version >= WITH_COPIES { copying::copy(channel, &estate.mailboxes, ending, pulse)? } else { Vec::new() };
     // A drain may have begun meanwhile.
-    if estate.refuses(&mut channel)? || estate.is_ending(&mut channel, pulse)? {
+    if estate.refuses(channel)? || estate.is_ending(channel, ending, pulse)? {
         return Ok(None);
     }
     let began = Instant::now();
-    let standstill = Standstill::begin(estate, copies, began, pulse)?;
+    let standstill = Standstill::begin(estate, copies, began, ending, pulse)?;
     let bytes = standstill.collect(&estate.applications, &estate.directory);
     let bytes = bytes.inspect_err(|error| drop(channel.send(&Message::Refused(error.to_string()), ANSWER)))?;
-    hand_registry_over(&mut channel, standstill.left())?;
+    hand_registry_over(channel, standstill.left())?;
     channel.send_bytes(|length| Message::State { length }, &bytes, standstill.left())?;
     let sessions = match channel.receive(Some(standstill.left()))? {
         Message::Imported { sessions } => sessions,
@@ -285,18 +327,7 @@ pub(super) fn serve(
     if standstill.left().is_zero() {
         return Err(ChannelError::Late);
     }
-    channel.goes_on()?;
-    channel.send(&Message::Yours, ANSWER)?;
-    // Now the new process serves, or ends: its end of the socket tells which. There is no time limit, since two must never serve.
-    match channel.receive(None) {
-        Ok(Message::Serving) => (),
-        Ok(other) => return Err(ChannelError::Unreadable(format!("{other:?} instead of Serving"))),
-        Err(error) => return Err(error),
-    }
-    // The workers stood still a little less than that.
-    tracing::info!(sessions, bytes = bytes.len(), stood_still = ?began.elapsed(), "another process has taken over");
-    standstill.end();
-    Ok(Some(channel.process()))
+    Ok(Some(Given { standstill, began, sessions, bytes: bytes.len() }))
 }
 
 /// Tells the new process, and the log, why there is no takeover.
@@ -339,19 +370,26 @@ struct Standstill {
     relay: Option<Arc<Relay>>,
     states: mpsc::Receiver<HandedOver>,
     fates: Vec<oneshot::Sender<Fate>>,
+    ending: Arc<Ending>,
     pulse: Pulse,
 }
 
 impl Standstill {
     /// `copies`: for each worker what was copied of its sessions, if anything was.
-    fn begin(estate: &Estate, copies: Vec<Copies>, now: Instant, pulse: &Pulse) -> Result<Self, ChannelError> {
+    fn begin(
+        estate: &Estate,
+        copies: Vec<Copies>,
+        now: Instant,
+        ending: &Arc<Ending>,
+        pulse: &Pulse,
+    ) -> Result<Self, ChannelError> {
         let (state, states) = mpsc::channel();
-        let (until, relay) = (now + STANDSTILL, estate.relay.clone());
-        let mut standstill = Self { until, relay, states, fates: Vec::new(), pulse: pulse.clone() };
+        let (until, relay, ending) = (now + STANDSTILL, estate.relay.clone(), Arc::clone(ending));
+        let mut standstill = Self { until, relay, states, fates: Vec::new(), ending, pulse: pulse.clone() };
         let mut copies = copies.into_iter();
         for mailbox in &*estate.mailboxes {
             let (order, fate) = HandOver::new(copies.next(), state.clone());
-            tell(mailbox, Mail::HandOver(Box::new(order)), standstill.until, pulse)?;
+            tell(mailbox, Mail::HandOver(Box::new(order)), standstill.patience())?;
             standstill.fates.push(fate);
         }
         // After the workers, which make pairs.
@@ -359,6 +397,11 @@ impl Standstill {
             return Err(ChannelError::Busy);
         }
         Ok(standstill)
+    }
+
+    /// How long they are waited for.
+    fn patience(&self) -> Patience<'_> {
+        Patience { until: self.until, ending: &self.ending, pulse: &self.pulse }
     }
 
     /// How long they may go on standing still.
@@ -370,7 +413,7 @@ impl Standstill {
     fn collect(&self, applications: &Applications, directory: &Directory) -> Result<Vec<u8>, ChannelError> {
         let mut workers = Vec::with_capacity(self.fates.len());
         while workers.len() < self.fates.len() {
-            workers.push(answer(&self.states, self.until, &self.pulse)?);
+            workers.push(answer(&self.states, self.patience())?);
         }
         workers.sort_by_key(|worker| worker.index);
         let (instances, open_calls) = applications.hand_over();

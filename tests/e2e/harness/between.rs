@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use introd_tests::waiting::DEADLINE;
 use rustix::net::{
@@ -28,6 +28,8 @@ pub(crate) enum Message {
     Imported = 5,
     /// It is to go on.
     Yours = 6,
+    /// The new process serves.
+    Serving = 7,
     /// The old process copies sessions, and serves them.
     Copies = 8,
 }
@@ -46,7 +48,7 @@ const DESCRIPTORS: usize = 16;
 pub(crate) struct Between {
     held: Receiver<()>,
     /// Dropped to let the message go on.
-    _release: Sender<()>,
+    release: Sender<()>,
 }
 
 impl Between {
@@ -65,12 +67,19 @@ impl Between {
             std::thread::spawn(move || pass_on(back, of_server));
             pass_on([newcomer, server], hold);
         });
-        Self { held: is_held, _release: release }
+        Self { held: is_held, release }
     }
 
     /// Waits until the message is held back.
     pub(crate) fn wait(&self) {
         self.held.recv_timeout(DEADLINE).expect("it comes to that message");
+    }
+
+    /// Lets the message go on, and waits until the other process can read it.
+    pub(crate) fn pass(self) {
+        drop(self.release);
+        // The other end goes when the message has been passed on.
+        assert_eq!(self.held.recv_timeout(DEADLINE), Err(RecvTimeoutError::Disconnected));
     }
 }
 
@@ -94,7 +103,9 @@ fn pass_message(from: &mut UnixStream, to: &mut UnixStream, hold: &mut Option<Ho
     let mut message = vec![0; usize::try_from(u64::from_be_bytes(length)).expect("a length")];
     from.read_exact(&mut message)?;
     let kind = *message.first().expect("a message says what it is");
-    if let Some(Hold { held, released, .. }) = hold.take_if(|hold| hold.kind == kind) {
+    // What is taken here goes when the message has been passed on, which the test may wait for.
+    let hold = hold.take_if(|hold| hold.kind == kind);
+    if let Some(Hold { held, released, .. }) = &hold {
         let _ = held.send(());
         // The test drops the other end.
         let _ = released.recv();

@@ -7,8 +7,9 @@ use std::path::Path;
 use introd_client::Client;
 use introd_tests::folder::Folder;
 use introd_tests::program::{Process, Server};
+use introd_tests::waiting::eventually;
 use rtmfp::Event;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use super::{answers, command, replace};
 use crate::harness::between::{Between, Message};
@@ -83,6 +84,72 @@ async fn a_new_process_that_is_ended_before_it_serves_changes_nothing() {
     assert!(answers(&mut client).await);
     client.close().await;
     assert_eq!(server.stop().code, Some(0));
+    assert_eq!(files(folder.path()), [""; 0]);
+}
+
+/// Whether all threads of a process stand still.
+fn is_stopped(process: Pid) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("the process is there");
+    tasks.filter_map(Result::ok).all(|task| {
+        let state = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        // After the name, which stands in brackets.
+        state.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+    })
+}
+
+/// A new process is killed when the old one has given the sessions away, and has not heard yet that the new one serves. `stops`: the new one
+/// can do nothing more before it is killed; else it has said that it serves.
+async fn kill_with_the_sessions(client: &mut Client, socket: &Path, stops: bool) {
+    let between = Folder::new();
+    let path = between.join("takeover");
+    let holds = Between::start(&path, socket, if stops { Message::Yours } else { Message::Serving });
+    let mut next = command(&path, "127.0.0.1:0", &[]);
+    let begun = tokio::task::spawn_blocking(move || {
+        let newcomer = Process::start(&mut next);
+        holds.wait();
+        (newcomer, holds)
+    });
+    let (newcomer, holds) = begun.await.expect("it comes to that");
+    if stops {
+        newcomer.signal(Signal::STOP);
+        eventually("it stands still", || is_stopped(newcomer.id()));
+        holds.pass();
+        newcomer.signal(Signal::KILL);
+    } else {
+        // It is the one that serves now.
+        assert!(answers(client).await);
+        newcomer.signal(Signal::KILL);
+        holds.pass();
+    }
+    let ended = tokio::task::spawn_blocking(move || newcomer.ended()).await.expect("it ends");
+    assert_eq!(ended.signal, Some(Signal::KILL.as_raw()), "{ended:?}");
+}
+
+#[tokio::test]
+async fn of_a_new_process_that_is_killed_with_the_sessions_the_old_one_goes_on_if_that_has_not_served_and_ends_if_it_has()
+ {
+    let folder = Folder::new();
+    let socket = folder.join("takeover");
+    let server = Server::by(&mut command(&socket, "127.0.0.1:0", &[]));
+    let mut client = connect(&server.uri(0), LOOPBACK, 1).await;
+    assert!(answers(&mut client).await);
+    kill_with_the_sessions(&mut client, &socket, true).await;
+    server.logged().wait_for(FAILED, 1);
+    for _ in 0..3 {
+        assert!(answers(&mut client).await, "no message is lost");
+    }
+    // What the client has been told by another process the old one does not know.
+    kill_with_the_sessions(&mut client, &socket, false).await;
+    let (address, failed) = (server.addresses[0], server.logged().clone());
+    let ended = tokio::task::spawn_blocking(move || server.ended()).await.expect("it ends");
+    assert_eq!((ended.code, failed.count(FAILED)), (Some(0), 1), "{ended:?}");
+    assert!(ended.stdout.contains("another process has taken over"), "{ended:?}");
+    // Nobody serves: the next process begins anew.
+    let next = Server::by(&mut command(&socket, &address.to_string(), &[]));
+    let mut client = connect(&next.uri(0), LOOPBACK, 2).await;
+    assert!(answers(&mut client).await);
+    client.close().await;
+    assert_eq!(next.stop().code, Some(0));
     assert_eq!(files(folder.path()), [""; 0]);
 }
 

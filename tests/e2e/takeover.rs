@@ -46,6 +46,14 @@ fn replace(old: Server, command: &mut Command) -> Server {
     new
 }
 
+/// With how many sessions of another process a server has begun.
+fn sessions_taken_over(server: &Server) -> usize {
+    server.logged().wait_for("the sessions are taken over", 1);
+    let log = server.log();
+    let (_, sessions) = log.split_once(" sessions=").expect("it says how many");
+    sessions.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
 async fn answers(client: &mut Client) -> bool {
     let answer = client.call(METHOD, Vec::new(), TIMEOUT).await;
     answer.expect("the client is connected").is_ok()
@@ -88,11 +96,8 @@ async fn clients_keep_their_sessions_flows_groups_and_names_while_processes_repl
     for round in 1..=TAKEOVERS {
         let mut next = command(&socket, "127.0.0.1:0", &[]);
         server = tokio::task::spawn_blocking(move || replace(server, &mut next)).await.expect("a takeover");
-        server.logged().wait_for("the sessions are taken over", 1);
         // The clients, the members and the peer that stays.
-        let (log, all) = (server.log(), CLIENTS as usize + members.len() + 1);
-        let (_, sessions) = log.split_once(" sessions=").expect("it says how many");
-        let sessions: usize = sessions.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
+        let (sessions, all) = (sessions_taken_over(&server), CLIENTS as usize + members.len() + 1);
         assert!(sessions >= all, "round {round}: {sessions} of {all}");
     }
     over.send(true).expect("the clients are there");

@@ -1,6 +1,7 @@
 //! Numbered messages between clients and a script, members of a group that stay, and lookups, while processes replace each other.
 //!
-//! `INTROD_MESSAGES=10000 cargo test -p introd-tests --test e2e numbered` sends so many messages each way.
+//! `INTROD_MESSAGES=10000 INTROD_CROWD=20000 cargo test -p introd-tests --test e2e numbered` sends so many messages each way, while so many other
+//! clients are connected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,13 +11,13 @@ use introd_flash::amf::Value;
 use introd_flash::client::Incoming;
 use introd_flash::command::{Command as Call, Encoding};
 use introd_tests::folder::Folder;
-use introd_tests::program::{Files, GroupMember, Peer, Server, groupspec, probe};
+use introd_tests::program::{Files, GroupMember, Peer, Process, Server, groupspec, introd, probe};
 use introd_tests::waiting::eventually;
 use rtmfp::Event;
 use rustix::process::Signal;
 use tokio::task::JoinSet;
 
-use super::{command, replace};
+use super::{command, replace, sessions_taken_over};
 use crate::harness::clients::{LOOPBACK, TIMEOUT, connect};
 
 const CLIENTS: u64 = 5;
@@ -78,14 +79,33 @@ async fn exchange(mut client: Client, least: u64, is_over: Arc<AtomicBool>, all:
     }
 }
 
+/// A number in the environment.
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|number| number.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+/// So many idle clients of a server, in a process of their own. They are gone when it is dropped.
+fn crowd(server: &Server, count: u64) -> Process {
+    let (address, clients) = (server.addresses[0].to_string(), count.to_string());
+    let mut bench = introd(&["bench", "sessions", "--server", &address, "--count", &clients, "--idle", "3600"]);
+    let crowd = Process::start(&mut bench);
+    let is_there = || server.logged().count("client connected") as u64 >= count;
+    while !is_there() {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    crowd
+}
+
 #[tokio::test]
 async fn no_message_is_lost_doubled_or_late_while_processes_replace_each_other() {
-    let messages = std::env::var("INTROD_MESSAGES").map_or(MESSAGES, |number| number.parse().expect("a number"));
+    let messages = variable("INTROD_MESSAGES").unwrap_or(MESSAGES);
     let (folder, files) = (Folder::new(), Files::new());
     files.script("numbers", SCRIPT, "");
     let conf = files.path().to_string_lossy().into_owned();
     let socket = folder.join("takeover");
     let mut server = Server::by(&mut command(&socket, "127.0.0.1:0", &["--conf", &conf]));
+    let crowded = variable("INTROD_CROWD").unwrap_or_default();
+    let crowd = (crowded > 0).then(|| crowd(&server, crowded));
     let spec = groupspec("numbered", false);
     let members: Vec<_> = (0..3).map(|_| GroupMember::start(&server.uri_of("groups"), &spec)).collect();
     let staying = Peer::stay(&server.uri_of("others"));
@@ -106,6 +126,8 @@ async fn no_message_is_lost_doubled_or_late_while_processes_replace_each_other()
         let (id, uri) = (staying.id.clone(), server.uri_of("others"));
         let lookup = tokio::task::spawn_blocking(move || probe(&["--peer", &id, "--json", &uri]));
         server = tokio::task::spawn_blocking(move || replace(server, &mut next)).await.expect("a takeover");
+        let sessions = sessions_taken_over(&server) as u64;
+        assert!(sessions >= crowded + CLIENTS, "{sessions}");
         let found = lookup.await.expect("a probe");
         assert_eq!(found.json()["introduced"], true, "{found:?}");
     }
@@ -115,6 +137,7 @@ async fn no_message_is_lost_doubled_or_late_while_processes_replace_each_other()
         exchanged += sent.expect("none is lost");
     }
     assert!(exchanged >= messages, "{exchanged}");
+    println!("{exchanged} messages each way, beside {crowded} clients: each came once and in order");
     eventually("the members have stayed", || {
         members.iter().all(|member| member.neighbors().is_some_and(|(_, neighbors)| neighbors.len() == 2))
     });
@@ -122,5 +145,6 @@ async fn no_message_is_lost_doubled_or_late_while_processes_replace_each_other()
         assert_eq!(member.end(Signal::TERM).code, Some(0));
     }
     assert_eq!(staying.leave().code, Some(0));
+    drop(crowd);
     assert_eq!(server.stop().code, Some(0));
 }

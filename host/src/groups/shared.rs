@@ -25,12 +25,16 @@ use introd_netgroup::{GroupDigest, GroupKey};
 use introd_policy::registry::Registry;
 use rtmfp::{PeerId, SessionId};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::Memberships;
 use crate::introducer::Counters;
-use driver::Driver;
+use driver::{Driver, Finish};
 use marks::{Mark, Marks};
+
+/// How long the registry may take at the end.
+const FINISH: Duration = Duration::from_secs(2);
 
 /// Sends the member with that session a hint that names another peer. It must neither block nor fail.
 pub type SendHint = dyn Fn(SessionId, GroupDigest, PeerId) + Send + Sync;
@@ -39,12 +43,13 @@ pub type SendHint = dyn Fn(SessionId, GroupDigest, PeerId) + Send + Sync;
 /// the requests under way.
 pub struct SharedGroups {
     marks: Arc<Marks>,
+    finish: mpsc::UnboundedSender<Finish>,
     task: Option<AbortHandle>,
 }
 
 impl SharedGroups {
     /// Starts the work on the thread behind `handle`. `members` is the table of this server; `timeout` is that of a request to the registry.
-    /// `None` if the registry has no groups.
+    /// `is_heir`: this process takes another's place, whose members may be in the registry. `None` if the registry has no groups.
     pub fn start(
         registry: Arc<dyn Registry>,
         members: Arc<Memberships<SessionId>>,
@@ -52,14 +57,17 @@ impl SharedGroups {
         timeout: Duration,
         send: Arc<SendHint>,
         handle: &Handle,
+        is_heir: bool,
     ) -> Option<Self> {
         if !registry.has_groups() {
             return None;
         }
         let marks = Arc::new(Marks::default());
-        let driver = Driver::new(registry, members, Arc::clone(&marks), counters, timeout, send);
+        let (finish, finishing) = mpsc::unbounded_channel();
+        let driver = Driver::new(registry, members, Arc::clone(&marks), counters, timeout, send, finishing);
+        let driver = if is_heir { driver.inheriting() } else { driver };
         let task = handle.spawn(driver.run()).abort_handle();
-        Some(Self { marks, task: Some(task) })
+        Some(Self { marks, finish, task: Some(task) })
     }
 
     /// Notes that a peer has joined a group, has left it, has become silent, or sends again. The table must have been changed before.
@@ -69,13 +77,23 @@ impl SharedGroups {
     pub fn changed(&self, key: GroupKey, digest: GroupDigest, peer: PeerId, is_named: bool) {
         self.marks.insert(key, peer, Mark { digest, is_named });
     }
+
+    /// Waits until the registry has been told of all members that have left, [`FINISH`] at most: this process is about to end, and another goes
+    /// on with the others.
+    pub fn finish(&self) {
+        let (done, is_done) = std::sync::mpsc::channel();
+        if self.finish.send(done).is_ok() {
+            // The channel ends without a message.
+            let _ = is_done.recv_timeout(FINISH);
+        }
+    }
 }
 
 #[cfg(test)]
 impl SharedGroups {
     /// One that does nothing: a test sees what workers have marked.
     pub(crate) fn unattended() -> Self {
-        Self { marks: Arc::default(), task: None }
+        Self { marks: Arc::default(), finish: mpsc::unbounded_channel().0, task: None }
     }
 
     /// Takes what workers have marked: the group, the peer, and whether the built-in bootstrap names it, in the order of the keys.

@@ -43,7 +43,7 @@ impl Shared {
         near_id: PeerId,
         offered: Option<OfferedServices>,
     ) -> anyhow::Result<Self> {
-        let count = mailboxes.len();
+        let (count, is_heir) = (mailboxes.len(), offered.is_some());
         let workers = u8::try_from(count).unwrap_or(u8::MAX);
         let counters = Arc::new(Counters::new(workers));
         let replies = replies(mailboxes);
@@ -105,7 +105,8 @@ impl Shared {
         getrandom::fill(&mut secret).context("the operating system has no randomness to give")?;
         let shared_groups = shared_registry.as_ref().and_then(|registry| {
             let (counters, send) = (Arc::clone(&counters), hints(mailboxes, &counters));
-            SharedGroups::start(Arc::clone(registry), Arc::clone(&groups), counters, timeout, send, resolver.handle())
+            let (registry, members) = (Arc::clone(registry), Arc::clone(&groups));
+            SharedGroups::start(registry, members, counters, timeout, send, resolver.handle(), is_heir)
         });
         let services = Arc::new(Services {
             directory,

@@ -61,6 +61,9 @@ impl Server {
         for worker in self.workers.drain(..) {
             let _ = worker.join();
         }
+        if let Some(groups) = &self.services.shared_groups {
+            groups.finish();
+        }
         if let Some(announcer) = &self.services.announcer {
             // What scripts withdraw when they stop is published by the other process.
             announcer.registry().handed_over();

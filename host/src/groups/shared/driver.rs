@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use introd_netgroup::ring::GroupAddress;
 use introd_policy::registry::{GroupMember, NeighborQuery, NeighborsResult, Registry, RegistryError};
 use rtmfp::{PeerId, SessionId};
+use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
 
 use super::SendHint;
@@ -20,6 +21,9 @@ use crate::introducer::{Counter, Counters};
 /// After so many steps the thread does its other work: it also waits for lookups.
 const MAX_STEPS: usize = 32;
 
+/// Is dropped when what has gone is withdrawn.
+pub(super) type Finish = std::sync::mpsc::Sender<()>;
+
 pub(super) struct Driver {
     registry: Arc<dyn Registry>,
     members: Arc<Memberships<SessionId>>,
@@ -29,6 +33,8 @@ pub(super) struct Driver {
     send: Arc<SendHint>,
     settings: BootstrapSettings,
     pub(super) schedule: Schedule,
+    /// Who waits until what has gone is withdrawn.
+    finishing: mpsc::UnboundedReceiver<Finish>,
     /// The queries under way.
     queries: JoinSet<NeighborsResult>,
     asked_by: HashMap<Id, MemberId>,
@@ -42,10 +48,16 @@ impl Driver {
         counters: Arc<Counters>,
         timeout: Duration,
         send: Arc<SendHint>,
+        finishing: mpsc::UnboundedReceiver<Finish>,
     ) -> Self {
         let (settings, schedule) = (BootstrapSettings::default(), Schedule::new(Instant::now()));
         let (queries, asked_by) = (JoinSet::new(), HashMap::new());
-        Self { registry, members, marks, counters, timeout, send, settings, schedule, queries, asked_by }
+        Self { registry, members, marks, counters, timeout, send, settings, schedule, finishing, queries, asked_by }
+    }
+
+    /// The same, of a process that takes another's place.
+    pub(super) fn inheriting(self) -> Self {
+        Self { schedule: self.schedule.inheriting(Instant::now()), ..self }
     }
 
     /// Works until it is dropped.
@@ -65,9 +77,21 @@ impl Driver {
             let timer = tokio::time::sleep_until(next.unwrap_or_else(tokio::time::Instant::now));
             tokio::select! {
                 () = self.marks.wait() => (),
+                Some(done) = self.finishing.recv() => {
+                    self.withdraw_gone(Instant::now());
+                    drop(done);
+                }
                 () = timer, if next.is_some() => (),
                 Some(joined) = self.queries.join_next_with_id() => self.answered(joined),
             }
+        }
+    }
+
+    /// Withdraws all members that have left, also those about whom the registry is being asked.
+    pub(super) fn withdraw_gone(&mut self, now: Instant) {
+        self.take_marks(now);
+        for id in self.schedule.take_gone() {
+            self.write(now, Step::Withdraw(id));
         }
     }
 

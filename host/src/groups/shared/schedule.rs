@@ -16,6 +16,9 @@ pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(60);
 pub(super) const SWEEP: Duration = Duration::from_secs(300);
 /// The shortest time between two members that ask again: fifty in a second, whatever the number of members.
 pub(super) const SWEEP_SPACING: Duration = Duration::from_millis(20);
+/// How long after its start a process that takes another's place reckons with what that one has published. All members that come over are
+/// looked at long before.
+const INHERITING: Duration = Duration::from_secs(60);
 /// A membership that cannot be withdrawn is forgotten after so many attempts: until then it takes memory.
 const MAX_WITHDRAWALS: u32 = 3;
 
@@ -71,19 +74,39 @@ pub(super) struct Schedule {
     asking: usize,
     /// When the next member may ask again.
     next_sweep: Instant,
+    /// Until then what is not known here may have been published by the process whose place this one has taken.
+    inherits_until: Option<Instant>,
 }
 
 impl Schedule {
     pub(super) fn new(now: Instant) -> Self {
         let (writes, asks, sweeps) = Default::default();
-        Self { entries: HashMap::new(), writes, asks, sweeps, asking: 0, next_sweep: now }
+        Self { entries: HashMap::new(), writes, asks, sweeps, asking: 0, next_sweep: now, inherits_until: None }
+    }
+
+    /// The same, of a process that takes another's place: a member that comes and goes before it is looked at is withdrawn all the same.
+    pub(super) fn inheriting(self, now: Instant) -> Self {
+        Self { inherits_until: Some(now + INHERITING), ..self }
+    }
+
+    /// Takes out the memberships of members that have left, whatever they wait for.
+    pub(super) fn take_gone(&mut self) -> Vec<MemberId> {
+        let gone = self.entries.iter().filter(|(_, entry)| entry.session.is_none()).map(|(id, _)| *id);
+        let gone: Vec<_> = gone.collect();
+        for id in &gone {
+            // Its place in the queues goes as well.
+            self.put(*id, Place::Asking);
+            self.entries.remove(id);
+        }
+        gone
     }
 
     /// Notes who the member is now: a session, or nobody.
     pub(super) fn set(&mut self, now: Instant, id: MemberId, digest: GroupDigest, session: Option<SessionId>) {
         let Some(entry) = self.entries.get_mut(&id) else {
-            if session.is_some() {
-                let (is_published, is_again, failures) = (false, false, 0);
+            let may_be_inherited = self.inherits_until.is_some_and(|until| now < until);
+            if session.is_some() || may_be_inherited {
+                let (is_published, is_again, failures) = (session.is_none(), false, 0);
                 let place = Place::Writes(now);
                 self.writes.insert((now, id));
                 self.entries.insert(id, Entry { digest, session, is_published, failures, is_again, place });

@@ -57,7 +57,7 @@ impl Stepped {
         });
         let registry = Arc::clone(registry) as Arc<dyn Registry>;
         let shared = (Arc::clone(&members), Arc::clone(&marks), Arc::clone(&counters));
-        let driver = Driver::new(registry, shared.0, shared.1, shared.2, TIMEOUT, send);
+        let driver = Driver::new(registry, shared.0, shared.1, shared.2, TIMEOUT, send, mpsc::unbounded_channel().1);
         Self { members, marks, driver, hints, counters }
     }
 
@@ -327,7 +327,7 @@ impl Running {
         let registry = Arc::new(Asked { queries: asked, panics, has_groups });
         let send = Arc::new(move |session, _, about| _ = send.send((session, about)));
         let all = (Arc::clone(&members), Arc::clone(&counters));
-        let shared = SharedGroups::start(registry, all.0, all.1, TIMEOUT, send, &Handle::current());
+        let shared = SharedGroups::start(registry, all.0, all.1, TIMEOUT, send, &Handle::current(), false);
         Self { members, counters, shared, queries, hints }
     }
 
@@ -383,4 +383,46 @@ fn a_registry_without_groups_is_left_alone() {
     block_on(async {
         assert!(Running::start(false, false).shared.is_none());
     });
+}
+
+/// Whom the registry has.
+fn published(registry: &InMemory) -> BTreeSet<PeerId> {
+    let stranger = PeerId([255; 32]);
+    let member = GroupMember { group: KEY.0, peer: stranger, position: GroupAddress::of(&stranger).0 };
+    ask(registry, &NeighborQuery { member, near: 8, far: 8 }).unwrap().into_iter().collect()
+}
+
+/// Takes all steps that are due. The registry is asked, and its answers do not come.
+fn work(server: &mut Stepped, now: Instant) {
+    while server.step(now, &mut |_| Ok(Vec::new())).is_some() {}
+}
+
+#[test]
+fn who_has_left_is_withdrawn_at_the_end_also_while_the_registry_is_asked() {
+    let registry = Arc::new(InMemory::default());
+    let (mut server, now) = (Stepped::new(&registry), Instant::now());
+    (1..=3).for_each(|number| server.join(number));
+    work(&mut server, now);
+    server.leave(1);
+    work(&mut server, now);
+    assert_eq!(published(&registry).len(), 3, "the answer is waited for");
+    server.leave(2);
+    server.driver.withdraw_gone(now);
+    assert_eq!(published(&registry), BTreeSet::from([peer(3)]));
+}
+
+#[test]
+fn what_another_process_has_published_is_withdrawn_by_its_heir_also_if_nobody_has_looked_before() {
+    let registry = Arc::new(InMemory::default());
+    let now = Instant::now();
+    let mut before = Stepped::new(&registry);
+    (1..=2).for_each(|number| before.join(number));
+    work(&mut before, now);
+    let mut heir = Stepped::new(&registry);
+    heir.driver = heir.driver.inheriting();
+    (1..=2).for_each(|number| heir.join(number));
+    heir.leave(1);
+    work(&mut heir, now);
+    assert_eq!(published(&registry), BTreeSet::from([peer(2)]));
+    assert_eq!(heir.driver.schedule.sizes().0, 1);
 }

@@ -2,7 +2,7 @@
 //!
 //! `introd run --takeover` listens at a Unix socket for its successor, and looks there first for a predecessor. The two say (`message.rs`):
 //!
-//! | | new process (`predecessor.rs`) | process that serves (`successor.rs`) |
+//! | | new process (`predecessor.rs`) | process that serves (`successor.rs`, with its workers in `standstill.rs`) |
 //! |---|---|---|
 //! | 1 | connects; says which version it speaks | checks user and version |
 //! | 2 | | offers its sockets, its certificates, the key of its cookies, the ports of its relay and what its registry hands over; goes on serving |
@@ -25,19 +25,22 @@
 mod channel;
 mod copying;
 mod ending;
+mod estate;
 mod message;
 mod monotonic;
 mod predecessor;
 mod reserved_socket;
 mod socket_path;
+mod standstill;
 mod state;
 mod successor;
 #[cfg(test)]
 mod tests;
 mod worker_mail;
 
+pub use estate::Estate;
 pub use predecessor::{Offer, OfferedServices, Predecessor};
 pub use reserved_socket::ReservedSocket;
 pub use socket_path::default_path;
 pub use state::{RelayState, STATE_VERSION, ServerState, StateReadError};
-pub use successor::{Estate, Successors};
+pub use successor::Successors;

@@ -16,7 +16,7 @@ use rtmfp::crypto::CookieJar;
 use super::channel::{Channel, ChannelError};
 use super::message::{GREETING, ListenerRecord, Message, OfferRecord, VERSIONS, WITH_SERVICES};
 use super::state::ServerState;
-use super::{monotonic, successor};
+use super::{monotonic, standstill};
 use crate::network::Listener;
 use crate::relay::OfferedPorts;
 use crate::serve::Listening;
@@ -116,7 +116,7 @@ impl Predecessor {
         self.channel.send(&Message::Ready, ANSWER)?;
         let mut registry = None;
         let bytes = loop {
-            match self.channel.receive(Some(ANSWER + successor::STANDSTILL))? {
+            match self.channel.receive(Some(ANSWER + standstill::STANDSTILL))? {
                 Message::Copies { length } => {
                     let bytes = self.channel.receive_bytes(length, ANSWER)?;
                     prepare(heir, ServerState::from_bytes(&bytes)?)?;
@@ -131,7 +131,7 @@ impl Predecessor {
         let state = ServerState::from_bytes(&bytes)?;
         let sessions = import(heir, state)?;
         self.channel.send(&Message::Imported { sessions: sessions as u64 }, ANSWER)?;
-        match self.channel.receive(Some(ANSWER + successor::STANDSTILL))? {
+        match self.channel.receive(Some(ANSWER + standstill::STANDSTILL))? {
             Message::Yours => (),
             other => return Err(unexpected(other)),
         }

@@ -6,103 +6,32 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use introd_liveness::{AtStandstill, Pulse};
-use introd_policy::registry::Registry;
-use rtmfp::crypto::CookieJar;
 use tokio::sync::oneshot;
 
 use super::channel::{Channel, ChannelError};
 use super::ending::Ending;
+use super::estate::{Estate, refuse};
 use super::message::{
     GREETING, ListenerRecord, Message, OfferRecord, RegistryRecord, VERSIONS, WITH_COPIES, WITH_SERVICES,
 };
 use super::reserved_socket::ReservedSocket;
-use super::state::{RelayState, ServerState};
-use super::worker_mail::{Patience, answer, tell};
+use super::standstill::Standstill;
 use super::{copying, monotonic};
-use crate::apps::Applications;
-use crate::introducer::Directory;
 use crate::network::Listener;
-use crate::relay::Relay;
-use crate::serve::{Copies, Drain, Fate, HandOver, HandedOver, Mail, MailSender};
 
-/// How long the workers stand still at most: after that they go on, whatever the new process does.
-pub(super) const STANDSTILL: Duration = Duration::from_secs(10);
 /// How long a new process may take until it is ready: it loads plugins and makes keys.
 const START: Duration = Duration::from_secs(120);
 /// How long it may take for an answer otherwise.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long the end of a takeover is waited for that is given up.
 const GIVEN_UP: Duration = Duration::from_secs(10);
-/// How long an instance that ends may take to close its clients before the workers stand still.
-const ENDING: Duration = Duration::from_secs(5);
-/// How often it is looked whether it has.
-const LOOK: Duration = Duration::from_millis(20);
 /// How long to wait after an error of the Unix socket.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// What a server leaves to its successor, besides its sessions.
-pub struct Estate {
-    /// For each worker its sockets, which the worker itself uses as well.
-    pub sockets: Vec<Vec<(Listener, OwnedFd)>>,
-    /// The certificates of its identities.
-    pub certificates: Vec<Vec<u8>>,
-    /// What recognises its cookies.
-    pub cookies: CookieJar,
-    /// The mailboxes of its workers.
-    pub mailboxes: Arc<[MailSender]>,
-    /// Its applications.
-    pub applications: Arc<Applications>,
-    /// Its connected peers.
-    pub directory: Arc<Directory>,
-    /// Its relay, if it has one.
-    pub relay: Option<Arc<Relay>>,
-    /// The registry that it shares with other servers, if there is one.
-    pub registry: Option<Arc<dyn Registry>>,
-    /// Its drain: a server that is about to end is not taken over.
-    pub drain: Arc<Drain>,
-}
-
-impl Estate {
-    /// Whether the server may not be taken over now. Then it says why, to the new process too.
-    fn refuses(&self, channel: &mut Channel) -> Result<bool, ChannelError> {
-        if self.drain.order().is_none() {
-            return Ok(false);
-        }
-        let why = "the server that runs drains: it takes no new clients, and ends when the last one is gone. To replace it all the same, end \
-                   the drain first (`introd drain --cancel`)";
-        refuse(channel, why)?;
-        Ok(true)
-    }
-
-    /// Whether an application that ends keeps its clients for so long that the server may not be taken over now. They would be clients of
-    /// nobody: their script ends with this process, and that of the new one does not know them.
-    fn is_ending(&self, channel: &mut Channel, ending: &Ending, pulse: &Pulse) -> Result<bool, ChannelError> {
-        let until = Instant::now() + ENDING;
-        let clients = loop {
-            match self.applications.clients_of_ending() {
-                0 => return Ok(false),
-                clients if Instant::now() >= until => break clients,
-                _ => std::thread::sleep(LOOK),
-            }
-            pulse.beat();
-            if ending.is_set() {
-                return Err(ChannelError::Stops);
-            }
-        };
-        refuse(
-            channel,
-            &format!(
-                "{clients} clients are being disconnected from an application that ends: try again when it has ended"
-            ),
-        )?;
-        Ok(true)
-    }
-}
 
 /// Waits for successors at a Unix socket, on a thread of its own. Dropping it removes the socket.
 pub struct Successors {
@@ -330,12 +259,6 @@ fn give_state(
     Ok(Some(Given { standstill, began, sessions, bytes: bytes.len() }))
 }
 
-/// Tells the new process, and the log, why there is no takeover.
-fn refuse(channel: &mut Channel, why: &str) -> Result<(), ChannelError> {
-    tracing::warn!("no takeover: {why}");
-    channel.send(&Message::Refused(why.to_owned()), ANSWER)
-}
-
 fn offer(channel: &mut Channel, estate: &Estate) -> Result<(), ChannelError> {
     let now = Instant::now();
     let record = |(listener, _): &(Listener, OwnedFd)| ListenerRecord {
@@ -362,82 +285,4 @@ fn offer_relay(channel: &mut Channel, estate: &Estate) -> Result<(), ChannelErro
     channel.send(&Message::Relay { ports }, ANSWER)?;
     let sockets: Vec<_> = sockets.iter().flatten().map(|(_, socket)| socket.as_fd()).collect();
     channel.send_descriptors(&sockets, ANSWER)
-}
-
-/// The workers and the relay, while they stand still. When this is dropped, they go on.
-struct Standstill {
-    until: Instant,
-    relay: Option<Arc<Relay>>,
-    states: mpsc::Receiver<HandedOver>,
-    fates: Vec<oneshot::Sender<Fate>>,
-    ending: Arc<Ending>,
-    pulse: Pulse,
-}
-
-impl Standstill {
-    /// `copies`: for each worker what was copied of its sessions, if anything was.
-    fn begin(
-        estate: &Estate,
-        copies: Vec<Copies>,
-        now: Instant,
-        ending: &Arc<Ending>,
-        pulse: &Pulse,
-    ) -> Result<Self, ChannelError> {
-        let (state, states) = mpsc::channel();
-        let (until, relay, ending) = (now + STANDSTILL, estate.relay.clone(), Arc::clone(ending));
-        let mut standstill = Self { until, relay, states, fates: Vec::new(), ending, pulse: pulse.clone() };
-        let mut copies = copies.into_iter();
-        for mailbox in &*estate.mailboxes {
-            let (order, fate) = HandOver::new(copies.next(), state.clone());
-            tell(mailbox, Mail::HandOver(Box::new(order)), standstill.patience())?;
-            standstill.fates.push(fate);
-        }
-        // After the workers, which make pairs.
-        if standstill.relay.as_ref().is_some_and(|relay| !relay.stand_still()) {
-            return Err(ChannelError::Busy);
-        }
-        Ok(standstill)
-    }
-
-    /// How long they are waited for.
-    fn patience(&self) -> Patience<'_> {
-        Patience { until: self.until, ending: &self.ending, pulse: &self.pulse }
-    }
-
-    /// How long they may go on standing still.
-    fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
-    }
-
-    /// The state of all of them.
-    fn collect(&self, applications: &Applications, directory: &Directory) -> Result<Vec<u8>, ChannelError> {
-        let mut workers = Vec::with_capacity(self.fates.len());
-        while workers.len() < self.fates.len() {
-            workers.push(answer(&self.states, self.patience())?);
-        }
-        workers.sort_by_key(|worker| worker.index);
-        let (instances, open_calls) = applications.hand_over();
-        let relay = self.relay.as_ref().map(|relay| {
-            let then = Instant::now();
-            RelayState { then, pairs: relay.hand_over(then) }
-        });
-        let state = ServerState { workers, instances, open_calls, rivals: directory.rivals_records(), relay };
-        state.to_bytes().map_err(|error| ChannelError::Unreadable(error.to_string()))
-    }
-
-    /// They end, and tell nobody.
-    fn end(mut self) {
-        self.relay = None;
-        for fate in std::mem::take(&mut self.fates) {
-            let _ = fate.send(Fate::End);
-        }
-    }
-}
-
-impl Drop for Standstill {
-    fn drop(&mut self) {
-        if let Some(relay) = &self.relay {
-            relay.serve();
-        }
-    }
 }

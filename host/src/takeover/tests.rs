@@ -16,7 +16,8 @@ use super::ending::Ending;
 use super::message::{GREETING, Message, VERSIONS, WITH_SERVICES};
 use super::predecessor::Predecessor;
 use super::state::ServerState;
-use super::successor::{Estate, serve};
+use super::estate::Estate;
+use super::successor::serve;
 use crate::serve::{Copied, Drain, DrainRequest, Fate, HandedOver, Mail, WorkerState, mailbox, testing};
 
 /// How long anything may take. Only a test that fails needs it.

@@ -78,7 +78,7 @@ impl SharedGroups {
         self.marks.insert(key, peer, Mark { digest, is_named });
     }
 
-    /// Waits until the registry has been told of all members that have left, [`FINISH`] at most: this process is about to end, and another goes
+    /// Waits until the registry has been told of all members that have left, for two seconds at most: this process is about to end, and another goes
     /// on with the others.
     pub fn finish(&self) {
         let (done, is_done) = std::sync::mpsc::channel();

@@ -60,7 +60,12 @@ impl Estate {
 
     /// Whether an application that ends keeps its clients for so long that the server may not be taken over now. They would be clients of
     /// nobody: their script ends with this process, and that of the new one does not know them.
-    pub(super) fn is_ending(&self, channel: &mut Channel, ending: &Ending, pulse: &Pulse) -> Result<bool, ChannelError> {
+    pub(super) fn is_ending(
+        &self,
+        channel: &mut Channel,
+        ending: &Ending,
+        pulse: &Pulse,
+    ) -> Result<bool, ChannelError> {
         let until = Instant::now() + ENDING;
         let clients = loop {
             match self.applications.clients_of_ending() {

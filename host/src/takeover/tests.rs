@@ -13,10 +13,10 @@ use rtmfp::crypto::CookieJar;
 
 use super::channel::{Channel, ChannelError};
 use super::ending::Ending;
+use super::estate::Estate;
 use super::message::{GREETING, Message, VERSIONS, WITH_SERVICES};
 use super::predecessor::Predecessor;
 use super::state::ServerState;
-use super::estate::Estate;
 use super::successor::serve;
 use crate::serve::{Copied, Drain, DrainRequest, Fate, HandedOver, Mail, WorkerState, mailbox, testing};
 

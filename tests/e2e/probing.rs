@@ -111,6 +111,19 @@ fn the_probe_reports_a_failed_introduction_to_an_unknown_peer() {
 }
 
 #[test]
+fn a_probe_that_fails_leaves_no_client_behind() {
+    let files = Files::new();
+    let deny = "function application.onPeerLookup(event) application.denyPeerLookup(event) end";
+    files.script("club", deny, r#"<RTMFP><PeerLookupEvents mode="All"/></RTMFP>"#);
+    let server = Server::configured(files.path(), 1);
+    let ended = probe(&["--meet", "--json", "--timeout", "5", &server.uri_of("club")]);
+    assert_eq!(failed_step(&ended), "introduction");
+    let ended = server.stop();
+    assert!(ended.stdout.contains("closing 0 clients"), "{ended:?}");
+    assert!(ended.counter("rtmfp_lookups") > 0);
+}
+
+#[test]
 fn the_probe_reports_uris_that_do_not_resolve() {
     for arguments in [
         &["http://127.0.0.1/app"][..],

@@ -27,17 +27,18 @@ pub(super) async fn meet(
         asker.close().await;
         met.map(|()| id)
     };
-    let asker_id = tokio::select! {
-        result = asking => result?,
+    let asked = tokio::select! {
+        result = asking => result,
         failure = target.stay() => return Err(failure),
     };
     // The target must have answered this asker, and nothing between them.
-    if !target.echoed_peers().contains(&asker_id) {
+    let met = asked.and_then(|asker_id| {
         let problem = "the answer did not come from the target";
-        return Err(ClientFailure::new(ClientStep::Message, problem, MESSAGE_CHECK));
-    }
+        let no_answer = || ClientFailure::new(ClientStep::Message, problem, MESSAGE_CHECK);
+        target.echoed_peers().contains(&asker_id).then_some(()).ok_or_else(no_answer)
+    });
     target.close().await;
-    Ok(())
+    met
 }
 
 /// Looks up a peer, and exchanges a message with it or plays its stream.

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 /// What it says before the port that it has chosen.
 const STARTED: &str = "started successfully on port ";
+/// How often it is started: it chooses a port of IPv6, and ends if the same one of IPv4 is taken.
+const STARTS: usize = 5;
 /// How long a script may wait for something, in milliseconds.
 const SCRIPT_TIMEOUT: u64 = 60_000;
 /// How long the driver may take for an answer: longer than any script.
@@ -29,18 +31,23 @@ pub(super) struct Driver {
     _profile: Folder,
 }
 
+/// A driver that listens, and its port. `None` if it has ended instead.
+fn started() -> Option<(Process, u16)> {
+    // A group of its own, to which the processes of the browser belong too.
+    let mut process = Process::start(Command::new("chromedriver").arg("--port=0").process_group(0));
+    loop {
+        let line = process.line()?;
+        if let Some((_, port)) = line.split_once(STARTED) {
+            return Some((process, port.trim_end_matches('.').parse().expect("a port")));
+        }
+    }
+}
+
 impl Driver {
     pub(super) fn start() -> Self {
         let is_there = Command::new("chromedriver").arg("--version").output().is_ok();
         assert!(is_there, "chromedriver is missing: tests/run installs it (Debian: chromium, chromium-driver)");
-        // A group of its own, to which the processes of the browser belong too.
-        let mut process = Process::start(Command::new("chromedriver").arg("--port=0").process_group(0));
-        let port = loop {
-            let line = process.line().expect("chromedriver says its port");
-            if let Some((_, port)) = line.split_once(STARTED) {
-                break port.trim_end_matches('.').parse().expect("a port");
-            }
-        };
+        let (process, port) = (0..STARTS).find_map(|_| started()).expect("chromedriver says its port");
         let profile = Folder::new();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut driver = Self { process, address, session: String::new(), _profile: profile };

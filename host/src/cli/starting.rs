@@ -82,7 +82,8 @@ fn take_place(settings: &ServerSettings, path: &Path, course: &Course) -> anyhow
     let decide = || course.serve();
     let sessions =
         predecessor.replace(&mut heir, Heir::prepare, Heir::inherit, decide, Heir::serve).with_context(failed)?;
-    introd_log::say(&format!("introd has taken over {sessions} sessions\n"));
+    let noun = if sessions == 1 { "session" } else { "sessions" };
+    introd_log::say(&format!("introd has taken over {sessions} {noun}\n"));
     heir.into_server()
 }
 

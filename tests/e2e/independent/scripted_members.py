@@ -14,7 +14,7 @@ REDIS, PLUGIN, APPLICATION = sys.argv[1:]
 SOCKET = root / "takeover"
 
 
-def started(name, *arguments):
+def started(name, *arguments, before=None):
     conf = root / name / "conf"
     if not conf.exists():
         shutil.copytree(APPLICATION, root / name / "lua/groups")
@@ -23,7 +23,7 @@ def started(name, *arguments):
             f'<Root><Server><PeerRegistry><Plugin path="{PLUGIN}"><Config><url>{REDIS}</url><server>{name}</server></Config></Plugin>'
             "</PeerRegistry></Server></Root>",
         )
-    return Server("--conf", conf, *arguments)
+    return Server("--conf", conf, *arguments, before=before)
 
 
 def member(server):
@@ -48,9 +48,7 @@ leaving = member(a)
 leaving.pump(1)
 staying = member(b)
 check("they are told of each other", named(staying, [leaving]) == {leaving.id})
-# The new process begins at another port of its own choice, and then goes on at that of the old one.
-after = started("a", f"--takeover={SOCKET}")
-after.port, after.address, after.uri = a.port, a.address, a.uri
+after = started("a", f"--takeover={SOCKET}", before=a)
 a.process.wait(DEADLINE)
 leaving.pump(1)
 check("the session goes on", not leaving.closed)

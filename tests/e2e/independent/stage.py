@@ -61,14 +61,15 @@ def free_port():
 
 
 class Server:
-    """`introd run` with these arguments, at a port of its own. It listens once it is made, and is killed at the latest when the program
-    ends."""
+    """`introd run` with these arguments, at a port of its own or at that of `before`, a server whose place it takes. It listens once it is
+    made, and is killed at the latest when the program ends."""
 
-    def __init__(self, *arguments):
-        self.port = free_port()
+    def __init__(self, *arguments, before=None):
+        self.port = before.port if before else free_port()
         self.address, self.uri = ("127.0.0.1", self.port), f"rtmfp://127.0.0.1:{self.port}/"
         self.log = root / f"{self.port}.log"
-        with open(self.log, "wb") as log:
+        # That of the server before is kept for its judge: both write to its end.
+        with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [INTROD, "run", "--admin", "none", "--listen", f"127.0.0.1:{self.port}", *arguments], stdout=subprocess.PIPE, stderr=log, text=True,
             )
@@ -77,10 +78,9 @@ class Server:
         too_late = threading.Timer(DEADLINE, self.process.kill)
         too_late.start()
         try:
-            line = self.process.stdout.readline()
-            assert "listens" in line, (line, self.logged())
+            line = None
             # The last line of those at the start: what comes next answers signals.
-            while "stop it with" not in line:
+            while not line or "stop it with" not in line:
                 line = self.process.stdout.readline()
                 assert line, f"the server ends instead of serving: {self.logged()}"
         finally:

@@ -37,6 +37,8 @@ pub enum Counter {
     PluginTimeouts,
     /// A message to a worker was dropped because the worker's mailbox was full. AMS has no such counter.
     MailboxFull,
+    /// A datagram of a session was dropped because the worker was behind, and had put aside as many as it may. AMS has no such counter.
+    BacklogFull,
     /// The hello of a lookup was not forwarded because too many had been forwarded to the target. AMS has no such counter.
     ForwardsDenied,
     /// A client caused more work than it may: its packets were dropped for a while. AMS has no such counter.
@@ -85,7 +87,7 @@ pub enum Counter {
 
 impl Counter {
     /// All counters: first those of AMS, in its order.
-    pub const ALL: [Counter; 37] = [
+    pub const ALL: [Counter; 38] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -101,6 +103,7 @@ impl Counter {
         Self::ApplicationBusy,
         Self::PluginTimeouts,
         Self::MailboxFull,
+        Self::BacklogFull,
         Self::ForwardsDenied,
         Self::ClientsSlowed,
         Self::InstancesRefused,
@@ -143,6 +146,7 @@ impl Counter {
             Self::ApplicationBusy => "application_busy",
             Self::PluginTimeouts => "plugin_timeouts",
             Self::MailboxFull => "worker_mailbox_full",
+            Self::BacklogFull => "worker_backlog_full",
             Self::ForwardsDenied => "rtmfp_forwards_denied",
             Self::ClientsSlowed => "clients_slowed",
             Self::InstancesRefused => "instances_refused",
@@ -295,6 +299,7 @@ mod tests {
                 ("application_busy", 0),
                 ("plugin_timeouts", 0),
                 ("worker_mailbox_full", 0),
+                ("worker_backlog_full", 0),
                 ("rtmfp_forwards_denied", 0),
                 ("clients_slowed", 0),
                 ("instances_refused", 0),

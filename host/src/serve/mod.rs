@@ -6,6 +6,7 @@
 
 mod announcer;
 mod asked;
+mod backlog;
 mod clients;
 mod drain;
 mod forwarding;

@@ -1,10 +1,12 @@
-//! Datagrams that the kernel gave to the wrong worker.
+//! Which worker a datagram is for, and whether it waits: the kernel gives some to the wrong worker.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use rtmfp::crypto::cipher;
 use rtmfp::{Endpoint, InterfaceId, prefix_of};
+
+use super::backlog::Backlog;
 
 /// A datagram that the kernel gave to the wrong worker.
 pub(super) struct Stray {
@@ -14,17 +16,30 @@ pub(super) struct Stray {
     pub(super) bytes: Box<[u8]>,
 }
 
-/// Gives each datagram to the endpoint whose session it names.
+/// Gives each datagram to the endpoint whose session it names, or puts it aside.
 pub(super) struct Sorter<'a> {
     endpoint: &'a mut Endpoint,
     index: u8,
     workers: usize,
     strays: &'a mut Vec<Stray>,
+    backlog: Option<&'a mut Backlog>,
+    lost: u64,
 }
 
 impl<'a> Sorter<'a> {
+    /// Of the worker with the number `index`, one of `workers`. What is for others becomes a stray.
     pub(super) fn new(endpoint: &'a mut Endpoint, index: u8, workers: usize, strays: &'a mut Vec<Stray>) -> Self {
-        Self { endpoint, index, workers, strays }
+        Self { endpoint, index, workers, strays, backlog: None, lost: 0 }
+    }
+
+    /// Puts the datagrams of sessions aside while the backlog grows.
+    pub(super) fn with_backlog(self, backlog: &'a mut Backlog) -> Self {
+        Self { backlog: Some(backlog), ..self }
+    }
+
+    /// How many datagrams were lost, because no more could be put aside.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
     }
 
     pub(super) fn take(&mut self, now: Instant, interface: InterfaceId, from: SocketAddr, datagram: &mut [u8]) {
@@ -33,6 +48,13 @@ impl<'a> Sorter<'a> {
             Some(id) if id != 0 && prefix_of(id) != self.index && usize::from(prefix_of(id)) < self.workers => {
                 self.strays.push(Stray { worker: prefix_of(id), interface, from, bytes: Box::from(&*datagram) });
             }
+            Some(id)
+                if id != 0
+                    && let Some(backlog) = self.backlog.as_deref_mut().filter(|backlog| backlog.is_growing()) =>
+            {
+                self.lost += u64::from(!backlog.push(interface, from, datagram));
+            }
+            // What names no session begins one, or looks a peer up.
             _ => self.endpoint.handle_datagram(now, interface, from, datagram),
         }
     }

@@ -1,6 +1,7 @@
 //! One worker: an endpoint, its sockets, and the clients whose sessions it holds.
 
 pub(super) mod handover;
+mod receiving;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use introd_udp::{Alarm, Ports};
 use rtmfp::{Endpoint, Event, KeyingJob, RevealedKeys, SessionId};
 use tokio::sync::{mpsc, watch};
 
+use super::backlog::Backlog;
 use super::clients::Clients;
 use super::drain::{DrainOrder, greeting};
 use super::forwarding::Hello;
@@ -25,9 +27,8 @@ use super::pending::PendingRequest;
 use super::services::Services;
 use super::standstill::Standstill;
 use super::stopping::Stopping;
-use super::strays::{Sorter, Stray};
+use super::strays::Sorter;
 use super::turn::{Turn, WorkerInfo};
-use crate::introducer::Counter;
 use crate::network::{Listener, StandingReader};
 use crate::record::{EndPlace, Recorder, SessionRecord};
 
@@ -67,6 +68,8 @@ pub struct Worker {
     pub(super) info: WorkerInfo,
     pub(super) endpoint: Endpoint,
     ports: Ports,
+    /// The datagrams of sessions that wait until the worker has time for them.
+    backlog: Backlog,
     pub(super) mailbox: mpsc::Receiver<Mail>,
     keying: Arc<KeyingPool>,
     stop: watch::Receiver<bool>,
@@ -97,6 +100,8 @@ enum Wake {
     Datagrams,
     /// Datagrams were received before it slept.
     Received,
+    /// Datagrams were put aside.
+    Backlog,
     Mail(Option<Mail>),
     Timeout,
     Stop,
@@ -119,6 +124,7 @@ impl Worker {
         Self {
             endpoint,
             ports,
+            backlog: Backlog::default(),
             mailbox,
             keying,
             stop,
@@ -169,11 +175,14 @@ impl Worker {
             if self.is_over(now) {
                 break;
             }
+            self.heed_backlog(now);
             let deadline = self.next_turn(now);
             let has_received = self.poll_busily(deadline).await?;
             let mut strays = Vec::new();
+            let has_backlog = !self.backlog.is_empty();
             let workers = self.info.mailboxes.len();
-            let mut sorter = Sorter::new(&mut self.endpoint, self.info.index, workers, &mut strays);
+            let mut sorter =
+                Sorter::new(&mut self.endpoint, self.info.index, workers, &mut strays).with_backlog(&mut self.backlog);
             let received =
                 self.ports.receive(|now, interface, from, datagram| sorter.take(now, interface, from, datagram));
             let wake = tokio::select! {
@@ -182,14 +191,20 @@ impl Worker {
                     Wake::Datagrams
                 }
                 () = std::future::ready(()), if has_received => Wake::Received,
+                () = std::future::ready(()), if has_backlog => Wake::Backlog,
                 mail = self.mailbox.recv() => Wake::Mail(mail),
                 () = alarm.wait_until(deadline) => Wake::Timeout,
                 () = &mut stopped, if self.stopping.is_none() => Wake::Stop,
             };
             let now = Instant::now();
             match wake {
-                Wake::Datagrams => strays.into_iter().for_each(|stray| self.pass_on(stray)),
+                Wake::Datagrams => {
+                    let lost = sorter.lost();
+                    self.sorted(strays, lost);
+                    self.read_on()?;
+                }
                 Wake::Received => (),
+                Wake::Backlog => self.work_off_backlog(),
                 Wake::Mail(mail) => self.take_mail(now, mail),
                 Wake::Timeout => self.timed_out(now),
                 Wake::Stop => self.begin_stop(now),
@@ -317,48 +332,6 @@ impl Worker {
             standing: self.standing.standing(),
         };
         (turn, &mut self.clients, &mut self.lookups)
-    }
-
-    /// Receives a batch from each socket that has datagrams; false if none has.
-    fn receive_now(&mut self) -> std::io::Result<bool> {
-        let mut strays = Vec::new();
-        let workers = self.info.mailboxes.len();
-        let mut sorter = Sorter::new(&mut self.endpoint, self.info.index, workers, &mut strays);
-        let is_more =
-            self.ports.receive_now(|now, interface, from, datagram| sorter.take(now, interface, from, datagram))?;
-        strays.into_iter().for_each(|stray| self.pass_on(stray));
-        Ok(is_more)
-    }
-
-    /// Looks at the sockets again and again, for as long as the setting says, if that is any time at all. Ends sooner if the worker has
-    /// something else to do. Returns whether datagrams were received.
-    async fn poll_busily(&mut self, deadline: Instant) -> std::io::Result<bool> {
-        if self.busy_poll.is_zero() {
-            return Ok(false);
-        }
-        let end = deadline.min(Instant::now() + self.busy_poll);
-        loop {
-            if self.receive_now()? {
-                // The runtime has its turn now and then even if there are always datagrams: it has the timers.
-                tokio::task::consume_budget().await;
-                return Ok(true);
-            }
-            let is_called = !self.mailbox.is_empty() || self.info.services.replies.is_waiting(self.info.index);
-            if is_called || Instant::now() >= end {
-                return Ok(false);
-            }
-            std::hint::spin_loop();
-        }
-    }
-
-    /// Hands a datagram to the worker whose session it names.
-    pub(super) fn pass_on(&mut self, stray: Stray) {
-        let Some(interface) = self.ports.lookup(stray.interface) else { return };
-        let mail = Mail::Datagram { interface, from: stray.from, bytes: stray.bytes };
-        let Some(mailbox) = self.info.mailboxes.get(usize::from(stray.worker)) else { return };
-        if mailbox.try_send(mail).is_err() {
-            self.info.counters().add(Counter::MailboxFull);
-        }
     }
 
     pub(super) fn take_mail(&mut self, now: Instant, first: Option<Mail>) {

@@ -63,6 +63,8 @@ pub struct Ports {
     /// The datagrams that go out, one after the other, as the endpoint writes them.
     outgoing_bytes: Vec<u8>,
     incoming: RecvBatch,
+    /// For each socket, since when every call has received as many datagrams as it can.
+    full_since: Vec<Option<Instant>>,
     interfaces: Interfaces,
     taps: Vec<Tap>,
     filter: Option<Filter>,
@@ -79,6 +81,7 @@ impl Ports {
             outgoing: sockets.iter().map(|_| SendQueue::new(SEND_BATCH)).collect(),
             outgoing_bytes: Vec::with_capacity(SEND_BYTES + MAX_DATAGRAM),
             incoming: RecvBatch::new(RECEIVE_BATCH),
+            full_since: vec![None; sockets.len()],
             interfaces: Interfaces::new(u16::try_from(sockets.len()).unwrap_or(u16::MAX)),
             taps: Vec::new(),
             filter: None,
@@ -99,6 +102,13 @@ impl Ports {
     /// How many datagrams were not sent because an interface of this machine carries none as long.
     pub fn too_long(&self) -> u64 {
         self.outgoing.iter().map(SendQueue::too_long).sum()
+    }
+
+    /// For how long datagrams have waited at a socket without a break: every call since has received as many as it can. Zero if the sockets
+    /// were read empty.
+    pub fn behind(&self, now: Instant) -> Duration {
+        let since = self.full_since.iter().flatten().min();
+        since.map_or(Duration::ZERO, |since| now.saturating_duration_since(*since))
     }
 
     /// The addresses that the sockets are bound to.
@@ -189,14 +199,21 @@ impl Ports {
     ) -> io::Result<bool> {
         let mut is_any = false;
         for (index, socket) in self.sockets.iter().enumerate() {
-            if receive(socket, &mut self.incoming)?.is_none() {
+            let Some(count) = receive(socket, &mut self.incoming)? else {
+                self.full_since[index] = None;
                 continue;
-            }
+            };
             is_any = true;
             if let Some(error) = self.incoming.take_last_error() {
                 tracing::debug!(%error, "a socket reported an error of a datagram sent earlier");
             }
             let now = Instant::now();
+            self.full_since[index] = match count {
+                RECEIVE_BATCH.. => self.full_since[index].or(Some(now)),
+                // Only errors were read: more may wait.
+                0 => self.full_since[index],
+                _ => None,
+            };
             let bound = socket.local_address();
             for datagram in self.incoming.datagrams() {
                 if !self.taps.is_empty() {

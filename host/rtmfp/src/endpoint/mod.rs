@@ -13,6 +13,7 @@ mod index;
 mod initiator;
 mod keying;
 mod lookup;
+mod newcomers;
 mod occupant;
 mod responder;
 mod slots;

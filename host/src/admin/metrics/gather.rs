@@ -229,7 +229,7 @@ impl Samples {
 }
 
 /// What the engine counted, by its own names.
-fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 25] {
+fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 26] {
     let rtmfp::Counters {
         datagrams: _,
         malformed,
@@ -242,6 +242,7 @@ fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 25] {
         lookups,
         turned_away,
         deferred_hellos,
+        deferred_keyings,
         bad_cookies,
         cookie_changes,
         repeated_keyings,
@@ -269,6 +270,7 @@ fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 25] {
         ("lookups", lookups),
         ("turned_away", turned_away),
         ("deferred_hellos", deferred_hellos),
+        ("deferred_keyings", deferred_keyings),
         ("bad_cookies", bad_cookies),
         ("cookie_changes", cookie_changes),
         ("repeated_keyings", repeated_keyings),

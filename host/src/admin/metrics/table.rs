@@ -195,6 +195,9 @@ fn of_counter(counter: Counter) -> (Cow<'static, str>, &'static str) {
         Counter::ApplicationBusy => (None, "Events and requests for which the queue of an application had no room"),
         Counter::PluginTimeouts => (None, "Deadlines that plugins let pass"),
         Counter::MailboxFull => (None, "Messages dropped because a mailbox of a worker was full"),
+        Counter::BacklogFull => {
+            (None, "Datagrams of sessions dropped because a worker was behind and had put many aside")
+        }
         Counter::ForwardsDenied => (None, "Lookups whose hello was not forwarded because the target had got too many"),
         Counter::ClientsSlowed => (None, "Times that a client caused more work than it may"),
         Counter::InstancesRefused => (None, "Clients rejected because there were too many instances"),

@@ -60,6 +60,7 @@ impl Worker {
     /// Takes what scripts, plugins, the registry, keying threads and other workers still say, until scripts have looked at everything and all are
     /// silent for a moment: what they say later is lost. The sockets are not read meanwhile.
     async fn finish_what_is_under_way(&mut self, began: Instant) {
+        self.finish_backlog();
         loop {
             self.work(Instant::now());
             self.ports.transmit(&mut self.endpoint).await;

@@ -210,3 +210,32 @@ async fn of_several_sockets_the_one_with_the_address_that_leads_there_is_used() 
     // If none fits, it is the first.
     assert_eq!(route(&ports(&["127.0.0.2:0", "127.0.0.3:0"]), "127.0.0.4:9"), Some(0));
 }
+
+#[tokio::test]
+async fn ports_are_behind_from_a_full_batch_on_until_their_sockets_were_read_empty() {
+    let mut ports = ports(&["127.0.0.1:0", "127.0.0.1:0"]);
+    let to: Vec<_> = ports.local_addresses().collect();
+    let (far, _) = plain("127.0.0.1:0");
+    let later = || Instant::now() + TIMEOUT;
+    let mut read = |ports: &mut Ports| ports.receive_now(|_, _, _, _| ()).unwrap();
+    assert_eq!(ports.behind(later()), Duration::ZERO);
+    far.send_to(b"one", to[1]).unwrap();
+    assert!(read(&mut ports));
+    assert_eq!(ports.behind(later()), Duration::ZERO, "one datagram fills no batch");
+    (0..2 * RECEIVE_BATCH + 1).for_each(|_| drop(far.send_to(b"many", to[1]).unwrap()));
+    let before = Instant::now();
+    assert!(read(&mut ports));
+    let since = ports.behind(later());
+    assert!(since > Duration::ZERO && since <= later() - before);
+    // The other socket is empty all the time.
+    assert!(read(&mut ports));
+    assert!(ports.behind(later()) >= since, "another full batch does not begin anew");
+    assert!(read(&mut ports));
+    assert_eq!(ports.behind(later()), Duration::ZERO);
+    // Batches that happen to be full, and nothing after them.
+    (0..RECEIVE_BATCH).for_each(|_| drop(far.send_to(b"many", to[0]).unwrap()));
+    assert!(read(&mut ports));
+    assert!(ports.behind(later()) > Duration::ZERO);
+    assert!(!read(&mut ports));
+    assert_eq!(ports.behind(later()), Duration::ZERO);
+}

@@ -11,10 +11,11 @@ use introd_liveness::Pulse;
 use introd_udp::{BufferSizes, Ports, UdpSocket};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use rtmfp::crypto::{Group, Identity};
-use rtmfp::{CloseReason, Endpoint, Event};
+use rtmfp::crypto::{Epd, Group, Identity};
+use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, PeerId};
 use tokio::sync::watch;
 
+use crate::introducer::Counter;
 use crate::network::Listener;
 use crate::record::Recorder;
 use crate::serve::keying_pool::KeyingPool;
@@ -170,5 +171,80 @@ fn a_worker_polls_busily_until_there_is_something_to_do_or_its_time_is_up() {
         worker.busy_poll = TIMEOUT;
         worker.info.mailboxes[0].try_send(Mail::Wake).unwrap();
         assert!(!worker.poll_busily(later).await.unwrap());
+    });
+}
+
+/// Sends `count` datagrams: lookups of a peer that nobody knows, and as many for sessions that there are not, by turns.
+fn crowd(far: &std::net::UdpSocket, local: std::net::SocketAddr, count: u32) {
+    let identity = Arc::new(Identity::ephemeral(&[Group::Modp2], None, false, &mut ChaCha20Rng::seed_from_u64(5)));
+    let mut asker = Endpoint::new(Instant::now(), rtmfp::Config::peer(identity), [2; 32]);
+    let mut lookup = Vec::new();
+    asker.open(Instant::now(), Epd::fingerprint(PeerId([9; 32])).to_vec(), &[(InterfaceId(0), local)]).unwrap();
+    asker.poll_transmit(Instant::now(), &mut lookup).unwrap();
+    for _ in 0..count / 2 {
+        far.send_to(&lookup, local).unwrap();
+        far.send_to(&[&[0, 0, 0, 9][..], &[0; 60]].concat(), local).unwrap();
+    }
+}
+
+#[test]
+fn a_worker_that_is_behind_answers_lookups_and_puts_aside_what_is_for_sessions() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
+        let local = socket.local_address();
+        let (mut worker, stop) = worker(vec![socket]);
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        crowd(&far, local, 200);
+        let counts = |worker: &Worker| {
+            let counters = worker.endpoint.counters();
+            (counters.lookups, counters.unknown_session)
+        };
+        // A batch is 64 datagrams. The first does not tell that the worker is behind, and those after it do once time has passed.
+        assert!(worker.receive_now().unwrap());
+        assert_eq!(counts(&worker), (32, 32));
+        std::thread::sleep(Duration::from_millis(20));
+        while worker.receive_now().unwrap() {}
+        assert_eq!(counts(&worker), (100, 32), "all is read");
+        // What is put aside is not overtaken.
+        crowd(&far, local, 2);
+        assert!(worker.receive_now().unwrap());
+        assert_eq!(counts(&worker), (101, 32));
+        worker.work_off_backlog();
+        assert_eq!(counts(&worker), (101, 64));
+        worker.finish_backlog();
+        assert_eq!(counts(&worker), (101, 101));
+        crowd(&far, local, 2);
+        assert!(worker.receive_now().unwrap());
+        assert_eq!(counts(&worker), (102, 102), "it is not behind any more");
+        // A running worker does all of that by itself, and then ends when it is told to.
+        crowd(&far, local, 200);
+        let (services, lookups) = (Arc::clone(&worker.info.services), 102 + 100);
+        let stops = async {
+            while services.counters.snapshot().get(Counter::Lookups) < lookups {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            stop.send(true).unwrap();
+        };
+        let (ended, ()) = tokio::time::timeout(TIMEOUT, async { tokio::join!(worker.run(), stops) }).await.unwrap();
+        ended.unwrap();
+    });
+}
+
+#[test]
+fn a_worker_that_catches_up_after_a_standstill_puts_nothing_aside() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
+        let local = socket.local_address();
+        let (mut worker, _stop) = worker(vec![socket]);
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        crowd(&far, local, 200);
+        worker.begin_turn(Instant::now() + TIMEOUT);
+        assert!(worker.receive_now().unwrap());
+        std::thread::sleep(Duration::from_millis(20));
+        while worker.receive_now().unwrap() {}
+        assert_eq!(worker.endpoint.counters().unknown_session, 100);
+        assert!(worker.backlog.is_empty());
     });
 }

@@ -38,56 +38,61 @@ pub struct InstanceRecord {
     published: Published,
 }
 
-/// The clients of an instance that its script was told of and that are not accepted: they were rejected, or wait for a decision.
+/// What is of an instance and does not stand in its record, so that programs that do not know it read the record all the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnacceptedRecord {
+struct Beside<T> {
     /// The number of the instance among the records of instances.
     instance: u32,
-    clients: Vec<KnownRecord>,
+    what: T,
+}
+
+/// The clients of an instance that its script was told of and that are not accepted: they were rejected, or wait for a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnacceptedRecord(Beside<Vec<KnownRecord>>);
+
+/// What is published of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedRecord(Beside<Published>);
+
+impl<T: Clone + Default + PartialEq> Beside<T> {
+    /// What `of` gives of each instance, unless there is nothing.
+    fn each(instances: &[InstanceRecord], of: impl Fn(&InstanceRecord) -> &T) -> Vec<Self> {
+        let there_is = |(_, what): &(u32, &T)| **what != T::default();
+        let all = (0..).zip(instances.iter().map(of)).filter(there_is);
+        all.map(|(instance, what)| Self { instance, what: what.clone() }).collect()
+    }
+
+    /// Its instance, with what is of it; `None` if the instance is not there.
+    fn place(self, instances: &mut [InstanceRecord]) -> Option<(&mut InstanceRecord, T)> {
+        let instance = instances.get_mut(usize::try_from(self.instance).ok()?)?;
+        Some((instance, self.what))
+    }
 }
 
 impl UnacceptedRecord {
     /// Those of all instances.
     pub fn all(instances: &[InstanceRecord]) -> Vec<Self> {
-        let of_instance = |(number, instance): (u32, &InstanceRecord)| {
-            let clients = instance.unaccepted.clone();
-            (!clients.is_empty()).then_some(Self { instance: number, clients })
-        };
-        (0..).zip(instances).filter_map(of_instance).collect()
+        Beside::each(instances, |instance| &instance.unaccepted).into_iter().map(Self).collect()
     }
 
     /// Adds them to their instance. Those of an instance that is not there are left out.
     pub fn add_to(self, instances: &mut [InstanceRecord]) {
-        let place = usize::try_from(self.instance).ok();
-        if let Some(instance) = place.and_then(|place| instances.get_mut(place)) {
-            instance.unaccepted.extend(self.clients);
+        if let Some((instance, clients)) = self.0.place(instances) {
+            instance.unaccepted.extend(clients);
         }
     }
-}
-
-/// What is published of an instance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PublishedRecord {
-    /// The number of the instance among the records of instances.
-    instance: u32,
-    published: Published,
 }
 
 impl PublishedRecord {
     /// Those of all instances.
     pub fn all(instances: &[InstanceRecord]) -> Vec<Self> {
-        let of_instance = |(number, instance): (u32, &InstanceRecord)| {
-            let published = instance.published.clone();
-            (!published.is_empty()).then_some(Self { instance: number, published })
-        };
-        (0..).zip(instances).filter_map(of_instance).collect()
+        Beside::each(instances, |instance| &instance.published).into_iter().map(Self).collect()
     }
 
     /// Adds it to its instance. That of an instance that is not there is left out.
     pub fn add_to(self, instances: &mut [InstanceRecord]) {
-        let place = usize::try_from(self.instance).ok();
-        if let Some(instance) = place.and_then(|place| instances.get_mut(place)) {
-            instance.published = self.published;
+        if let Some((instance, published)) = self.0.place(instances) {
+            instance.published = published;
         }
     }
 }

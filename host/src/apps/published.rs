@@ -58,10 +58,6 @@ impl Published {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.publications.is_empty() && self.members.is_empty()
-    }
-
     /// What the instance had, with these clients. What is published of others is left out.
     pub(super) fn add_to(self, mut clients: Vec<KnownClient>) -> FormerInstance {
         let mut of_session = HashMap::<u32, Vec<Publication>>::new();

@@ -50,13 +50,13 @@ fn records_of_version_1_are_read_and_those_of_today_are_read_by_programs_that_kn
 fn clients_that_are_not_accepted_go_over_with_their_instance() {
     let all = [instance(&[1], &[]), instance(&[], &[2, 3]), instance(&[4], &[5])];
     let unaccepted = UnacceptedRecord::all(&all);
-    assert_eq!(unaccepted.iter().map(|some| some.instance).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(unaccepted.iter().map(|some| some.0.instance).collect::<Vec<_>>(), [1, 2]);
     let bytes = postcard::to_stdvec(&unaccepted).unwrap();
     let mut read: Vec<InstanceRecord> = postcard::from_bytes(&postcard::to_stdvec(&all[..]).unwrap()).unwrap();
     let unaccepted: Vec<UnacceptedRecord> = postcard::from_bytes(&bytes).unwrap();
     unaccepted.into_iter().for_each(|some| some.add_to(&mut read));
     assert_eq!(read, all);
-    UnacceptedRecord { instance: 3, clients: vec![client(6)] }.add_to(&mut read);
+    UnacceptedRecord(Beside { instance: 3, what: vec![client(6)] }).add_to(&mut read);
     assert_eq!(read, all, "there is no such instance");
 }
 
@@ -80,7 +80,7 @@ fn what_is_published_goes_over_with_its_instance_and_its_client() {
     };
     let all = [record(&[], &[]), record(&clients, &members)];
     let published = PublishedRecord::all(&all);
-    assert_eq!(published.iter().map(|some| some.instance).collect::<Vec<_>>(), [1]);
+    assert_eq!(published.iter().map(|some| some.0.instance).collect::<Vec<_>>(), [1]);
     let bytes = postcard::to_stdvec(&published).unwrap();
     let mut read: Vec<InstanceRecord> = postcard::from_bytes(&postcard::to_stdvec(&all[..]).unwrap()).unwrap();
     let published: Vec<PublishedRecord> = postcard::from_bytes(&bytes).unwrap();

@@ -21,6 +21,11 @@ pub(super) struct Doubt {
 }
 
 impl Doubts {
+    /// Has the sessions looked at again at that time, if not sooner.
+    pub(super) fn look_again(&mut self, due: Instant) {
+        self.next = Some(self.next.map_or(due, |next| next.min(due)));
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.next
     }

@@ -48,8 +48,7 @@ impl Clients {
             None => drop(self.doubts.doubted.insert(session, doubt)),
         }
         turn.endpoint.ping(now, session, &[]);
-        let due = now + PERIOD;
-        self.doubts.next = Some(self.doubts.next.map_or(due, |next| next.min(due)));
+        self.doubts.look_again(now + PERIOD);
     }
 
     /// Handles that a session holds its id now: it replaces the earlier holder as a member of groups.
@@ -79,8 +78,7 @@ impl Clients {
                 }
                 let doubt = Doubt { peer: *peer, since: turn.now, pings: PINGS, is_passed_over: true };
                 self.doubts.doubted.insert(*session, doubt);
-                let due = turn.now + PERIOD;
-                self.doubts.next = Some(self.doubts.next.map_or(due, |next| next.min(due)));
+                self.doubts.look_again(turn.now + PERIOD);
             }
         }
     }

@@ -228,6 +228,8 @@ impl Worker {
             "the worker stood still; its clients are not blamed for it"
         );
         self.stood_still(stood);
+        // Sessions are given up unless what has come for them is handled.
+        self.finish_backlog();
     }
 
     /// Notes that the sockets were read after a standstill, and whether any had datagrams. When they are empty, sessions may be given up

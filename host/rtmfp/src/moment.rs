@@ -37,6 +37,11 @@ impl Moment {
         };
         time.unwrap_or(origin)
     }
+
+    /// The number of the whole second that it is in.
+    pub(crate) fn second(self) -> u32 {
+        self.seconds.get()
+    }
 }
 
 impl From<Instant> for Moment {

@@ -16,6 +16,9 @@ use crate::wire::Mode;
 /// How long a session yields to time critical data in another (RFC 7016 §3.5.2.1).
 const TIME_CRITICAL_MEMORY: std::time::Duration = std::time::Duration::from_millis(800);
 
+/// How many timers that are due are handled in one call: some ten milliseconds of work, where many sessions end.
+pub(super) const MAX_DUE: usize = 1024;
+
 impl Endpoint {
     pub(super) fn note_time_critical(&mut self, now: Instant, id: SessionId) {
         if self.time_critical[0].is_some_and(|(last, _)| last != id) {
@@ -37,11 +40,16 @@ impl Endpoint {
     /// When it is called much later, the driver stood still ([`Self::standstill`]): that time does not count as silence of the peers,
     /// and each session has time for a ping and its reply before it is given up. The driver should first hand over the datagrams that
     /// wait in its sockets.
+    ///
+    /// If thousands of sessions are due at a time, some of them are left for the next call, so that the driver can do other things between
+    /// two calls: [`Self::poll_timeout`] names a time that has passed then.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.startup_sealer.set_time(now);
         self.forgive_standstill(now);
         self.used_cookies.forget_old(now);
-        while let Some((at, id)) = self.timers.pop(now) {
+        self.left_due = None;
+        for handled in 1.. {
+            let Some((at, id)) = self.timers.pop(now) else { return };
             match self.slots.get_mut(id) {
                 Some(Occupant::Session(session)) if session.armed == Some(at) => {
                     session.armed = None;
@@ -57,6 +65,10 @@ impl Endpoint {
                     self.run_initiation(now, id);
                 }
                 _ => (),
+            }
+            if handled == MAX_DUE {
+                self.left_due = Some(now);
+                return;
             }
         }
     }

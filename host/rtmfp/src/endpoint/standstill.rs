@@ -14,9 +14,10 @@ const MIN_STANDSTILL: Duration = Duration::from_secs(1);
 impl Endpoint {
     /// For how long the driver has stood still: the time since the endpoint's first deadline was due, if that is long ago. What was
     /// due in this time may be due only because nothing was received. A driver that finds this out reads its sockets empty
-    /// before it calls [`Self::handle_timeout`].
+    /// before it calls [`Self::handle_timeout`]. What the last call left for the next one does not count before that.
     pub fn standstill(&self, now: Instant) -> Option<Duration> {
-        let late = now.saturating_duration_since(self.timers.next()?);
+        let due = self.timers.next()?;
+        let late = now.saturating_duration_since(self.left_due.map_or(due, |left| due.max(left)));
         (late >= MIN_STANDSTILL).then_some(late)
     }
 

@@ -63,6 +63,8 @@ pub struct Endpoint {
     /// The sessions being opened, by tag.
     pub(super) by_tag: BTreeMap<[u8; TAG_LEN], SessionId>,
     pub(super) timers: Timers,
+    /// When the driver had the timers handled last, if that left some that were due.
+    pub(super) left_due: Option<Instant>,
     /// Sessions that may have something to send.
     pub(super) queue: VecDeque<SessionId>,
     pub(super) outbox: Outbox,
@@ -115,6 +117,7 @@ impl Endpoint {
             by_peer: Index::new(),
             by_tag: BTreeMap::new(),
             timers: Timers::default(),
+            left_due: None,
             queue: VecDeque::new(),
             outbox: Outbox::default(),
             spare_buffers: SpareBuffers::default(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::bench::*;
 use crate::config::Config;
+use crate::endpoint::driving::MAX_DUE;
 use crate::event::{Event, OpenFailure};
 use crate::session_id::SessionId;
 use crate::wire::chunk::{CookieChange, IHello, IIKeying, RHello, RIKeying, Redirect, kind};
@@ -227,6 +228,30 @@ fn an_end_that_has_no_group_in_common_with_the_one_it_found_says_so_at_once() {
     let endpoint = bench.endpoint(node);
     assert_eq!((endpoint.session_count(), endpoint.by_tag.len(), endpoint.keying_jobs), (0, 0, 0));
     assert_eq!(endpoint.counters().failed_keyings, 1);
+}
+
+#[test]
+fn of_thousands_that_are_due_some_are_left_for_the_next_call_and_that_is_no_standstill() {
+    let mut bench = Bench::new();
+    let (node, wanted) = (bench.add(peer(1)), bench.add(server(2)));
+    for _ in 0..2 * MAX_DUE + 7 {
+        bench.open(node, wanted, &[stranger(1)]);
+    }
+    // Each has sent a hello, and is to repeat it at the same time.
+    let due = bench.endpoint(node).poll_timeout().unwrap();
+    bench.now = due + Duration::from_millis(800);
+    for (repeated, is_more) in [(MAX_DUE, true), (MAX_DUE, true), (7, false)] {
+        assert_eq!(bench.endpoint(node).standstill(bench.now), None);
+        let ((), sent) = bench.ask(node, |endpoint, now| endpoint.handle_timeout(now));
+        let next = bench.endpoint(node).poll_timeout().unwrap();
+        assert_eq!((sent.len(), next <= bench.now), (repeated, is_more));
+        if is_more {
+            // A driver that is stopped now has stood still since this call, and not since these were due.
+            let later = bench.now + Duration::from_secs(3600);
+            assert_eq!(bench.endpoint(node).standstill(later), Some(Duration::from_secs(3600)));
+        }
+        bench.now += Duration::from_millis(300);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! It is a hash table in shards, each behind a lock of its own. A shard is locked for one probe of its table, or for the
 //! growth of a table of some thousand entries, so that no worker waits for long. An entry is one cache line: at a million peers,
 //! where the caches hold none of it, a lookup costs the line of the entry, the line that tells where it is, and one more if
-//! the peer has reported addresses.
+//! the peer has reported more than two addresses of IPv4, or is at one of IPv6.
 //!
 //! # Which session holds an id
 //!
@@ -30,7 +30,7 @@ use hashbrown::hash_table::Entry as Slot;
 use rtmfp::{PeerId, SessionId};
 use smallvec::SmallVec;
 
-use entry::{Entry, PackedAddress, ReportedAddresses};
+use entry::{Entry, PackedAddress};
 use introd_policy::{MAX_REPORTED, Peer, PeerIds};
 use rivals::Rivals;
 
@@ -45,7 +45,7 @@ const SHARDS: usize = 256;
 /// A table shrinks when it has more than this many times as many places as entries, and more than [`SMALL`] places. Places count, not
 /// the room that is left: places of entries that have gone are no room until the table grows or shrinks.
 const SPARE: usize = 8;
-/// Tables with up to this many places do not shrink.
+/// Tables with up to this many places do not shrink, unless they are empty.
 const SMALL: usize = 64;
 
 /// The connected peers by their ids.
@@ -125,7 +125,7 @@ impl Directory {
         is_proven: bool,
     ) -> Arrival {
         let hash = self.hash(&id);
-        let newcomer = Entry { id, reported: ReportedAddresses::default(), owner, observed: observed.into(), instance };
+        let newcomer = Entry::new(id, owner, instance, observed);
         let mut tables = self.write(hash);
         let tables = &mut *tables;
         let entry = match tables.entries.entry(hash, |entry| entry.id == id, |entry| self.hash(&entry.id)) {
@@ -148,29 +148,27 @@ impl Directory {
             return Arrival::Replaced(previous);
         }
         rivals.wait(newcomer);
-        Arrival::Waits { holder: entry.owner, observed: entry.observed.into() }
+        Arrival::Waits { holder: entry.owner, observed: entry.observed() }
     }
 
     /// Replaces the addresses that the peer reports. Duplicates and what is over [`MAX_REPORTED`] are left out.
     ///
     /// False if `owner` does not hold the id. If it waits for the id, the change takes effect when it holds the id.
     pub fn set_reported(&self, id: &PeerId, owner: SessionId, addresses: &[SocketAddr]) -> bool {
-        // The list is made before the lock is taken, and without spare capacity.
         let mut kept = SmallVec::<[PackedAddress; MAX_REPORTED]>::new();
         for address in addresses.iter().map(|address| PackedAddress::from(*address)) {
             if kept.len() < MAX_REPORTED && !kept.contains(&address) {
                 kept.push(address);
             }
         }
-        let reported = ReportedAddresses::new(&kept);
-        self.change(id, owner, |entry| entry.reported = reported)
+        self.change(id, owner, |entry| entry.set_reported(&kept))
     }
 
     /// Replaces the address that the peer's packets come from.
     ///
     /// False if `owner` does not hold the id. If it waits for the id, the change takes effect when it holds the id.
     pub fn set_observed(&self, id: &PeerId, owner: SessionId, observed: SocketAddr) -> bool {
-        self.change(id, owner, |entry| entry.observed = observed.into())
+        self.change(id, owner, |entry| entry.set_observed(observed))
     }
 
     /// Removes a session that has ended. If it held its id and other sessions wait for the id, the id passes to the next one.
@@ -281,7 +279,7 @@ impl Directory {
     }
 
     fn succession(entry: &Entry, rivals: &Rivals) -> Succession {
-        Succession { holder: entry.owner, observed: entry.observed.into(), is_contested: rivals.next().is_some() }
+        Succession { holder: entry.owner, observed: entry.observed(), is_contested: rivals.next().is_some() }
     }
 
     /// The rivals for an id, which are created if there are none.
@@ -337,9 +335,11 @@ impl Directory {
     }
 }
 
-/// Gives memory back if a table has far more places than it needs.
+/// Gives memory back if a table has far more places than it needs, or needs none.
 fn shrink<T>(table: &mut HashTable<T>, hash: impl Fn(&T) -> u64) {
-    if table.num_buckets() > SMALL && table.num_buckets() / SPARE > table.len() {
+    if table.is_empty() {
+        *table = HashTable::new();
+    } else if table.num_buckets() > SMALL && table.num_buckets() / SPARE > table.len() {
         table.shrink_to(table.len() * 2, hash);
     }
 }

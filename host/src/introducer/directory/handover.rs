@@ -83,7 +83,7 @@ impl Directory {
         let tables = self.read(hash);
         let entry = tables.entries.find(hash, |entry| entry.id == *id).filter(|entry| entry.owner == owner);
         let waiting = || tables.rivals(hash, id)?.waiting.iter().find(|entry| entry.owner == owner);
-        entry.or_else(waiting).map_or_else(Vec::new, |entry| entry.reported.iter().collect())
+        entry.or_else(waiting).map_or_else(Vec::new, |entry| entry.reported().collect())
     }
 }
 

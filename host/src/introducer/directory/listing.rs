@@ -25,13 +25,7 @@ pub struct Listed {
 
 impl Listed {
     fn new(entry: &Entry, is_waiting: bool) -> Self {
-        Self {
-            peer: entry.id,
-            session: entry.owner,
-            instance: entry.instance,
-            observed: entry.observed.into(),
-            is_waiting,
-        }
+        Self { peer: entry.id, session: entry.owner, instance: entry.instance, observed: entry.observed(), is_waiting }
     }
 }
 

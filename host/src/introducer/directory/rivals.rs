@@ -1,7 +1,6 @@
 //! The sessions that show the same id, where there is more than one. They are kept beside the table of entries, and most ids have none.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
 use rtmfp::{NetworkPrefix, PeerId, SessionId};
 use smallvec::SmallVec;
@@ -42,7 +41,7 @@ impl Rivals {
     }
 
     fn to_forget(&self) -> Option<SessionId> {
-        let network = |entry: &Entry| NetworkPrefix::of(SocketAddr::from(entry.observed).ip());
+        let network = |entry: &Entry| NetworkPrefix::of(entry.observed().ip());
         let networks: HashMap<SessionId, NetworkPrefix> =
             self.waiting.iter().map(|entry| (entry.owner, network(entry))).collect();
         let mut sizes: HashMap<NetworkPrefix, usize> = HashMap::new();
@@ -126,7 +125,6 @@ impl Rivals {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::ReportedAddresses;
     use super::*;
 
     const ID: PeerId = PeerId([7; 32]);
@@ -136,8 +134,7 @@ mod tests {
     }
 
     fn entry(number: u32) -> Entry {
-        let observed = SocketAddr::from(([192, 0, 2, 1], 1)).into();
-        Entry { id: ID, reported: ReportedAddresses::default(), owner: session(number), observed, instance: 0 }
+        Entry::new(ID, session(number), 0, ([192, 0, 2, 1], 1).into())
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub use transfer::{Arrival, Departure, Succession};
 /// The number of shards: enough that the workers of a large computer seldom meet in one, few enough that the locks
 /// themselves stay in the nearest caches.
 const SHARDS: usize = 256;
+/// How many shards [`Directory::read_ahead`] locks at a time: about as many as the misses that a processor's core can wait for.
+const READ_TOGETHER: usize = 16;
 /// A table shrinks when it has more than this many times as many places as entries, and more than [`SMALL`] places. Places count, not
 /// the room that is left: places of entries that have gone are no room until the table grows or shrinks.
 const SPARE: usize = 8;
@@ -106,6 +108,28 @@ impl Directory {
         let tables = self.read(hash);
         let entry = tables.entries.find(hash, |entry| entry.id == *id)?;
         Some(entry.peer(tables.rivals(hash, id).is_some_and(|rivals| rivals.is_silent(entry.owner))))
+    }
+
+    /// Brings the entries of some peers, which are about to be looked up, into the processor's caches, and says which sessions hold their ids.
+    ///
+    /// Entries that are looked up one after the other are waited for one after the other if the caches do not hold them, because a lock
+    /// lets no read overtake it. Here some locks are taken first and some entries read then. A shard that a writer has or waits for is
+    /// left out.
+    pub fn read_ahead(&self, ids: &[PeerId], mut found: impl FnMut(SessionId)) {
+        for some in ids.chunks(READ_TOGETHER) {
+            let mut locked = SmallVec::<[_; READ_TOGETHER]>::new();
+            for id in some {
+                let hash = self.hash(id);
+                if let Ok(tables) = self.shard(hash).0.try_read() {
+                    locked.push((hash, id, tables));
+                }
+            }
+            for (hash, id, tables) in &locked {
+                if let Some(entry) = tables.entries.find(*hash, |entry| entry.id == **id) {
+                    found(entry.owner);
+                }
+            }
+        }
     }
 
     /// The number of the application instance that a connected peer is in.

@@ -21,7 +21,7 @@ use super::forwarding::Hello;
 use super::gate::Gate;
 use super::handover::{Fate, HandOver};
 use super::keying_pool::KeyingPool;
-use super::lookups::Lookups;
+use super::lookups::{Lookups, read_ahead};
 use super::mail::{Mail, MailSender};
 use super::pending::PendingRequest;
 use super::services::Services;
@@ -425,6 +425,7 @@ impl Worker {
     }
 
     fn take_events(&mut self, now: Instant) {
+        read_ahead(&self.endpoint, &self.info, self.clients.count());
         while let Some(event) = self.endpoint.poll_event() {
             if let Some(stopping) = &mut self.stopping {
                 stopping.note(&event);

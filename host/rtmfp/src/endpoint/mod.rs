@@ -1,7 +1,7 @@
 //! The endpoint: datagrams and time in, datagrams and events out.
 //!
 //! `state` is what an endpoint holds, `driving` what its driver calls, `datagrams` the way of a datagram; `initiator`, `responder` and
-//! `keying` open sessions, `lookup` introduces, `turning_away` turns initiators away, and `application` is what an application does with its sessions.
+//! `keying` open sessions, `lookup` introduces (`reading_ahead` makes that faster), `turning_away` turns initiators away, and `application` is what an application does with its sessions.
 
 mod application;
 mod buffered;
@@ -15,6 +15,7 @@ mod keying;
 mod lookup;
 mod newcomers;
 mod occupant;
+mod reading_ahead;
 mod responder;
 mod slots;
 mod standstill;

@@ -141,6 +141,12 @@ impl Flows {
         self.sending.iter().map(|flow| flow.bytes_held()).sum::<usize>() + self.bytes_buffered()
     }
 
+    /// Reads a little of each part that an idle session's flows are asked about when something else is sent: of the cache lines that they
+    /// stand in.
+    pub(crate) fn read_ahead(&self) -> impl Sized + use<> {
+        (self.bytes_held(), self.next_id, self.acks.is_due(), self.transmitter.outstanding, self.transmitter.alarm)
+    }
+
     /// Since when the far end has acknowledged nothing on one of the flows, although something was sent on it, or is queued while the
     /// far end has no room.
     pub fn unacknowledged_since(&self) -> Option<Instant> {

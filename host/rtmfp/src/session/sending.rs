@@ -49,6 +49,13 @@ impl Session {
         if self.put_control(|out| hello.put(out)) { Ok(()) } else { Err(Deny::QueueFull) }
     }
 
+    /// Reads a little of each part of the session that [`Self::forward`] and [`Self::fill`] need: of the cache lines that they stand in.
+    pub(crate) fn read_ahead(&self) -> impl Sized + use<> {
+        let times = (self.opened(), self.heard(), self.armed, self.pinged);
+        let parts = (self.sealer.overhead(), self.path.size(), self.flows.read_ahead(), self.control.is_empty());
+        (times, parts, self.is_open(), self.transmit, self.far_id, self.forwards)
+    }
+
     /// Is there something to send?
     pub(crate) fn wants_transmit(&self, now: Instant) -> bool {
         !self.control.is_empty()

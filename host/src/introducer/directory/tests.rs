@@ -51,6 +51,28 @@ fn a_peer_comes_and_goes() {
     assert!(directory.is_empty());
 }
 
+#[test]
+fn the_holders_of_ids_are_told_by_reading_ahead_unless_a_writer_has_their_shard() {
+    let directory = Directory::new();
+    let count = 3 * READ_TOGETHER as u32 + 1;
+    for number in 0..count {
+        directory.connect(id(number), owner(1, number), INSTANCE, address("192.0.2.1:1"), false);
+    }
+    let told = |ids: &[PeerId]| {
+        let mut told = Vec::new();
+        directory.read_ahead(ids, |session| told.push(session));
+        told
+    };
+    // Each other one is not connected, and one is there twice.
+    let ids: Vec<PeerId> = (0..count).flat_map(|number| [id(number), id(number + count)]).chain([id(0)]).collect();
+    let expected: Vec<SessionId> = (0..count).chain([0]).map(|number| owner(1, number)).collect();
+    assert_eq!((told(&ids), told(&[])), (expected, vec![]));
+    let written = directory.write(directory.hash(&id(3)));
+    assert_eq!(told(&[id(3)]), []);
+    drop(written);
+    assert_eq!(told(&[id(3)]), [owner(1, 3)]);
+}
+
 fn holder(directory: &Directory, peer: PeerId) -> Option<SessionId> {
     directory.lookup(&peer).map(|peer| peer.owner)
 }

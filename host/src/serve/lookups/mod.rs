@@ -3,6 +3,7 @@
 mod context;
 mod execute;
 mod following;
+mod reading_ahead;
 mod relaying;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,8 @@ use crate::introducer::Counter;
 use crate::meetings::{Attempts, DecidingPolicy, LookupAnswer};
 use crate::registry::Asked;
 use context::Context;
+
+pub(super) use reading_ahead::read_ahead;
 
 /// The lookups of one worker.
 #[derive(Default)]

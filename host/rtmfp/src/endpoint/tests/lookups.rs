@@ -6,6 +6,8 @@ use super::bench::*;
 use crate::config::Config;
 use crate::crypto::Epd;
 use crate::event::{Event, Lookup};
+use crate::session_id::SessionId;
+use crate::transmit::InterfaceId;
 use crate::wire::chunk::{ForwardedIHello, Redirect, kind};
 use crate::wire::{Origin, TaggedAddress, packet};
 
@@ -53,6 +55,35 @@ fn a_lookup_names_the_session_of_its_address_while_that_is_open() {
     assert_eq!(bench.endpoint(server).session_count(), 1);
     assert_eq!(lookup(&mut bench, server, address(1), &question).asker, None);
     assert_eq!(bench.session_with(server, client), None);
+}
+
+#[test]
+fn the_targets_of_waiting_lookups_are_told_in_their_order_and_reading_ahead_changes_nothing() {
+    let mut bench = Bench::new();
+    let (server, client) = (bench.add(server(1)), bench.add(peer(2)));
+    let (_, at_server) = bench.connect(client, server);
+    let mut is_changed = |session| {
+        bench.nodes[server].endpoint.slots.changes(0..9).any(|(id, _, is_changed)| is_changed && id == session)
+    };
+    assert!(is_changed(at_server) && !is_changed(at_server));
+    let wanted = [5, 2, 5].map(|number| identity(number).peer_id());
+    let now = bench.now;
+    let endpoint = &mut bench.nodes[server].endpoint;
+    assert_eq!(endpoint.waiting_targets().count(), 0);
+    for target in &wanted {
+        let question = &mut hello(&Epd::fingerprint(*target), &[3; 16]);
+        endpoint.handle_datagram(now, InterfaceId(0), stranger(1), question);
+    }
+    // This one selects by another thing than a fingerprint.
+    endpoint.handle_datagram(now, InterfaceId(0), stranger(1), &mut hello(&Epd::ancillary("x"), &[3; 16]));
+    assert!(endpoint.waiting_targets().eq(wanted));
+    for session in [at_server, SessionId(at_server.get() + 1)] {
+        endpoint.read_ahead(session);
+    }
+    assert!(endpoint.slots.changes(0..9).all(|(.., is_changed)| !is_changed));
+    assert!(endpoint.waiting_targets().eq(wanted), "they wait still");
+    assert!(bench.drain(server).is_empty());
+    assert_eq!(bench.endpoint(server).waiting_targets().count(), 0);
 }
 
 #[test]

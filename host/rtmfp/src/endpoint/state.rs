@@ -10,7 +10,7 @@ use rand_core::{Rng, SeedableRng};
 
 use super::forward_shares::ForwardShares;
 use super::index::Index;
-use super::newcomers::NewcomerShare;
+use super::newcomer_share::NewcomerShare;
 use super::occupant::Occupant;
 use super::slots::Slots;
 use super::timers::Timers;

@@ -24,11 +24,8 @@ pub struct Counters {
     /// Hellos for this endpoint that were turned away ([`Greeting::TurnAway`](crate::Greeting::TurnAway)), and keyings that would have needed
     /// another cookie meanwhile.
     pub turned_away: u64,
-    /// Hellos for this endpoint that were not answered because a keying that followed would have found no room, or because the driver was
-    /// behind ([`Endpoint::limit_newcomers`](crate::Endpoint::limit_newcomers)).
+    /// Hellos for this endpoint that were not answered because a keying that followed would have found no room.
     pub deferred_hellos: u64,
-    /// Keyings dropped because the driver was behind.
-    pub deferred_keyings: u64,
     /// Keyings dropped because their cookie was not made here, or is too old.
     pub bad_cookies: u64,
     /// Keyings whose cookie was given to another address, answered with a Cookie Change.

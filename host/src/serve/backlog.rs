@@ -1,9 +1,9 @@
 //! What a worker does first while more datagrams come in than it can handle.
 //!
 //! When thousands of clients come back at once, what they send fills the sockets, and the lookups of those who are connected would wait behind
-//! it, or be lost. So a worker that is behind reads its sockets all the same: it answers lookups at once, puts the datagrams of sessions aside
-//! until it has time for them, and lets few newcomers in. A newcomer repeats what is not answered, at longer and longer intervals
-//! (RFC 7016 §3.5.1.1.1).
+//! it, or be lost. So a worker that is behind reads its sockets all the same: it answers hellos and lookups at once, and puts the datagrams of
+//! sessions aside until it has time for them. It takes as many newcomers as ever: one that is not answered repeats itself after a second or more,
+//! in which the worker may have nothing to do.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -13,9 +13,6 @@ use rtmfp::InterfaceId;
 
 /// For how long datagrams have waited at a socket without a break when the worker is behind. In this time it handles some thousand lookups.
 const BEHIND: Duration = Duration::from_millis(5);
-
-/// How many hellos, and how many keyings, a worker that is behind takes from each batch: a flood of lookups does not keep all newcomers out.
-const MOST_NEWCOMERS: u32 = 1;
 
 /// The most bytes that datagrams put aside may have, with what each takes besides.
 const MAX_BYTES: usize = 4 << 20;
@@ -37,11 +34,9 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    /// Notes for how long datagrams have waited at the sockets. Gives how many hellos, and how many keyings, the worker takes from its next
-    /// batch; `None`: all.
-    pub(super) fn heed(&mut self, behind: Duration) -> Option<u32> {
+    /// Notes for how long datagrams have waited at the sockets.
+    pub(super) fn heed(&mut self, behind: Duration) {
         self.is_behind = behind >= BEHIND;
-        (self.is_behind || !self.is_empty()).then_some(MOST_NEWCOMERS)
     }
 
     /// Whether a datagram of a session is put aside: it may not overtake those that are.
@@ -81,16 +76,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_that_is_behind_lets_few_newcomers_in_until_nothing_waits() {
+    fn datagrams_are_put_aside_while_the_worker_is_behind_and_until_none_is_left() {
         let mut backlog = Backlog::default();
-        assert_eq!((backlog.heed(Duration::ZERO), backlog.is_growing()), (None, false));
-        assert_eq!((backlog.heed(BEHIND / 2), backlog.is_growing()), (None, false));
-        assert_eq!((backlog.heed(BEHIND), backlog.is_growing()), (Some(1), true));
+        let grows = |backlog: &mut Backlog, behind| {
+            backlog.heed(behind);
+            backlog.is_growing()
+        };
+        assert!(!grows(&mut backlog, Duration::ZERO) && !grows(&mut backlog, BEHIND / 2));
+        assert!(grows(&mut backlog, BEHIND));
         assert!(backlog.push(InterfaceId(0), ([192, 0, 2, 1], 5).into(), &[1; 50]));
-        // The sockets are empty, the backlog is not.
-        assert_eq!((backlog.heed(Duration::ZERO), backlog.is_growing()), (Some(1), true));
+        assert!(grows(&mut backlog, Duration::ZERO), "the sockets are empty, the backlog is not");
         assert!(backlog.pop().is_some());
-        assert_eq!((backlog.heed(Duration::ZERO), backlog.is_growing()), (None, false));
+        assert!(!grows(&mut backlog, Duration::ZERO));
     }
 
     #[test]

@@ -40,9 +40,6 @@ impl Endpoint {
         };
         match self.selected_by(&epd) {
             Some(context) if self.responds() => {
-                if !self.takes_hello() {
-                    return;
-                }
                 // When thousands of clients come at once, an answer would only bring the longer keyings that are refused.
                 if self.has_room_to_key(NetworkPrefix::of(transmit.to.ip())).is_err() {
                     self.counters.deferred_hellos += 1;

@@ -13,8 +13,6 @@ mod index;
 mod initiator;
 mod keying;
 mod lookup;
-mod newcomer_share;
-mod newcomers;
 mod occupant;
 mod reading_ahead;
 mod responder;

@@ -20,9 +20,6 @@ use crate::wire::chunk::{CookieChange, IIKeying, RIKeying};
 
 impl Endpoint {
     pub(super) fn handle_initiator_keying(&mut self, now: Instant, transmit: Transmit, keying: &IIKeying<'_>) {
-        if !self.takes_keying() {
-            return;
-        }
         let (context, baked) = match self.cookies.check(now, transmit.to, keying.cookie_echo) {
             CookieVerdict::Valid { context, age } => (context, now.checked_sub(age).unwrap_or(now)),
             CookieVerdict::WrongAddress { context, .. } => {

@@ -10,7 +10,6 @@ use rand_core::{Rng, SeedableRng};
 
 use super::forward_shares::ForwardShares;
 use super::index::Index;
-use super::newcomer_share::NewcomerShare;
 use super::occupant::Occupant;
 use super::slots::Slots;
 use super::timers::Timers;
@@ -54,8 +53,6 @@ pub struct Endpoint {
     pub(super) slots: Slots<Occupant>,
     /// How hellos for this endpoint are answered.
     pub(super) greeting: Greeting,
-    /// How many newcomers are let in; all, if there is no limit.
-    pub(super) newcomers: Option<NewcomerShare>,
     /// The open session at each address: lookups from there are its own, and a keying from there may replace it.
     pub(super) by_address: Index<SocketAddr>,
     /// The open session with each peer.
@@ -112,7 +109,6 @@ impl Endpoint {
             long_hellos: LongHellos::default(),
             session_fragments: FragmentedPackets::default(),
             greeting: Greeting::default(),
-            newcomers: None,
             by_address: Index::new(),
             by_peer: Index::new(),
             by_tag: BTreeMap::new(),

@@ -229,7 +229,7 @@ impl Samples {
 }
 
 /// What the engine counted, by its own names.
-fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 26] {
+fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 25] {
     let rtmfp::Counters {
         datagrams: _,
         malformed,
@@ -242,7 +242,6 @@ fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 26] {
         lookups,
         turned_away,
         deferred_hellos,
-        deferred_keyings,
         bad_cookies,
         cookie_changes,
         repeated_keyings,
@@ -270,7 +269,6 @@ fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 26] {
         ("lookups", lookups),
         ("turned_away", turned_away),
         ("deferred_hellos", deferred_hellos),
-        ("deferred_keyings", deferred_keyings),
         ("bad_cookies", bad_cookies),
         ("cookie_changes", cookie_changes),
         ("repeated_keyings", repeated_keyings),

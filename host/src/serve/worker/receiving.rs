@@ -15,8 +15,7 @@ const BACKLOG_BATCH: usize = 32;
 impl Worker {
     /// Heeds for how long datagrams have waited at the sockets.
     pub(super) fn heed_backlog(&mut self, now: Instant) {
-        let newcomers = self.backlog.heed(self.ports.behind(now));
-        self.endpoint.limit_newcomers(newcomers);
+        self.backlog.heed(self.ports.behind(now));
     }
 
     /// Receives a batch from each socket that has datagrams; false if none has.

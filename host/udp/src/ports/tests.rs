@@ -217,12 +217,13 @@ async fn ports_are_behind_from_a_full_batch_on_until_their_sockets_were_read_emp
     let to: Vec<_> = ports.local_addresses().collect();
     let (far, _) = plain("127.0.0.1:0");
     let later = || Instant::now() + TIMEOUT;
-    let mut read = |ports: &mut Ports| ports.receive_now(|_, _, _, _| ()).unwrap();
+    let read = |ports: &mut Ports| ports.receive_now(|_, _, _, _| ()).unwrap();
     assert_eq!(ports.behind(later()), Duration::ZERO);
     far.send_to(b"one", to[1]).unwrap();
     assert!(read(&mut ports));
     assert_eq!(ports.behind(later()), Duration::ZERO, "one datagram fills no batch");
-    (0..2 * RECEIVE_BATCH + 1).for_each(|_| drop(far.send_to(b"many", to[1]).unwrap()));
+    let many = |count: usize, to| (0..count).for_each(|_| assert_eq!(far.send_to(b"many", to).unwrap(), 4));
+    many(2 * RECEIVE_BATCH + 1, to[1]);
     let before = Instant::now();
     assert!(read(&mut ports));
     let since = ports.behind(later());
@@ -233,7 +234,7 @@ async fn ports_are_behind_from_a_full_batch_on_until_their_sockets_were_read_emp
     assert!(read(&mut ports));
     assert_eq!(ports.behind(later()), Duration::ZERO);
     // Batches that happen to be full, and nothing after them.
-    (0..RECEIVE_BATCH).for_each(|_| drop(far.send_to(b"many", to[0]).unwrap()));
+    many(RECEIVE_BATCH, to[0]);
     assert!(read(&mut ports));
     assert!(ports.behind(later()) > Duration::ZERO);
     assert!(!read(&mut ports));

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use super::bench::*;
 use crate::config::Config;
-use crate::crypto::{Epd, PeerId};
 use crate::event::{Event, Refusal};
 use crate::network_prefix::NetworkPrefix;
 
@@ -181,29 +180,4 @@ fn a_keying_that_fails_may_come_again() {
         let endpoint = bench.endpoint(node);
         assert_eq!((endpoint.used_cookies(), endpoint.keying_jobs, endpoint.counters().overload), (0, 0, round));
     }
-}
-
-#[test]
-fn a_driver_that_is_behind_lets_in_as_many_newcomers_as_it_says_and_lookups_go_on() {
-    let mut bench = Bench::new();
-    let node = bench.add(server(1));
-    bench.nodes[node].keeps_jobs = true;
-    let hello = hello(&bench.epd(node), &[1; 16]);
-    let keyings: Vec<_> = (1..=3).map(|port| bench.keying_from(node, at(1, port), 7)).collect();
-    for (most, taken) in [(Some(1), 1), (Some(0), 0), (None, 3)] {
-        bench.nodes[node].endpoint.limit_newcomers(most);
-        let before = *bench.endpoint(node).counters();
-        let answers: usize = (1..=3).map(|host| bench.deliver(node, at(host, 9), &hello).len()).sum();
-        keyings.iter().zip(1..).for_each(|(keying, port)| drop(bench.deliver(node, at(1, port), keying)));
-        let after = *bench.endpoint(node).counters();
-        assert_eq!(answers, taken, "{most:?}");
-        assert_eq!(after.deferred_hellos - before.deferred_hellos, 3 - taken as u64);
-        assert_eq!(after.deferred_keyings - before.deferred_keyings, 3 - taken as u64);
-        bench.nodes[node].events.clear();
-        let unknown = super::bench::hello(&Epd::fingerprint(PeerId([9; 32])), &[2; 16]);
-        bench.deliver(node, at(4, 1), &unknown);
-        assert!(matches!(bench.nodes[node].events.pop(), Some(Event::Lookup(_))), "{most:?}");
-    }
-    // The one that was taken before is not done again.
-    assert_eq!(bench.nodes[node].jobs.len(), 3);
 }

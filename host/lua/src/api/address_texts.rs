@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use foldhash::fast::RandomState;
 use mlua::{Lua, LuaString, Result, Table};
 
 use super::address;
@@ -23,7 +24,7 @@ struct Known {
     /// The addresses by number.
     addresses: Vec<SocketAddr>,
     /// The texts that the host has made.
-    texts: HashMap<SocketAddr, LuaString>,
+    texts: HashMap<SocketAddr, LuaString, RandomState>,
 }
 
 impl AddressTexts {

@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use foldhash::fast::RandomState;
 use mlua::{AnyUserData, Function, Lua, LuaString, Result, Table, UserData, Value};
 use rtmfp::{PeerId, SessionId};
 
@@ -37,7 +38,7 @@ pub(crate) struct ClientObjects {
     /// Clients by peer id, for the prelude: those that the script has looked for once.
     pub(crate) found: Table,
     /// The same for the host.
-    found_ids: RefCell<HashMap<PeerId, Found>>,
+    found_ids: RefCell<HashMap<PeerId, Found, RandomState>>,
     /// The prelude's function that makes a client's object.
     make_client: OnceCell<Function>,
     /// The clients that the script has met.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use rtmfp::PeerId;
 
 use super::item::InboxItem;
@@ -83,7 +84,7 @@ pub(crate) struct Roster {
     members: HashMap<ClientId, Rc<RosterMember>>,
     accepted: Vec<Rc<RosterMember>>,
     /// The accepted ones by peer ID: of several with the same one that which came last.
-    by_peer: HashMap<PeerId, Rc<RosterMember>>,
+    by_peer: HashMap<PeerId, Rc<RosterMember>, RandomState>,
     /// All accepted ones of each peer ID that several have, in the order in which they were accepted.
     rivals: HashMap<PeerId, Vec<Rc<RosterMember>>>,
     /// Knows which of those has the ID.

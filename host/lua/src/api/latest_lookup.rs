@@ -24,7 +24,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
         lua.create_function(move |_, numbers: (usize, Option<usize>, Option<usize>)| redirect(&shared, numbers))?,
     )?;
     let shared = Rc::clone(state);
-    // Returns nil if the target is no client that the script has found.
+    // The prelude calls it only if the target is a client that the script has found.
     native.raw_set("introduce_latest", lua.create_function(move |_, ()| introduce(&shared))?)
 }
 
@@ -46,15 +46,15 @@ fn redirect(state: &ApiState, (first, second, third): (usize, Option<usize>, Opt
     decide(state, latest.number, Verdict::Redirect(addresses))
 }
 
-fn introduce(state: &ApiState) -> Result<Option<bool>> {
+fn introduce(state: &ApiState) -> Result<bool> {
     let latest = state.latest.borrow();
     let Some((latest, target)) = latest.as_ref().and_then(|latest| Some((latest, latest.found()?))) else {
-        return Ok(None);
+        return Ok(false);
     };
     if !target.is_accepted() {
-        return Ok(Some(false));
+        return Ok(false);
     }
     let tag = SmallVec::from_slice(&latest.tag);
     let command = ClientCommand::Introduce { client: target.id, initiator: latest.initiator, tag };
-    state.send(command).map(Some)
+    state.send(command)
 }

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use mlua::{Lua, LuaString, Result, Table, Value};
+use mlua::{Lua, LuaString, Result, Table, Value, Variadic};
 
 use super::client_objects::{Target, client_of};
 use super::lookup_facts::{LatestLookup, LookupFacts};
 use super::state::ApiState;
-use crate::engine::limits::Budget;
+use crate::engine::limits::{self, Budget};
 
 /// The properties of every event. A script can keep an event and answer it later: the table of open requests knows by its number whether
 /// the lookup still waits.
@@ -27,17 +27,8 @@ pub(crate) const PROPERTIES: &[&str] = &[
 /// What the prelude makes an event of: the lookup's number, its target, the asker's address, and the tag; the target's object, if the script
 /// has found that client before: then it has the peer id, too. The rest is there only if the event has not the usual of all: the attempt, the
 /// interface, the asker and the asker's application.
-type EventParts = (
-    Option<u64>,
-    Option<LuaString>,
-    Option<LuaString>,
-    Option<LuaString>,
-    Option<Table>,
-    Option<u32>,
-    Option<i64>,
-    Option<i64>,
-    Option<LuaString>,
-);
+type EventParts =
+    (Option<u64>, Option<LuaString>, Option<LuaString>, Option<LuaString>, Option<Table>, Variadic<Value>);
 
 /// Makes the parts of an event. From now on the lookup is the latest.
 fn parts(lua: &Lua, state: &ApiState, number: u64, facts: LookupFacts) -> Result<EventParts> {
@@ -48,18 +39,23 @@ fn parts(lua: &Lua, state: &ApiState, number: u64, facts: LookupFacts) -> Result
         None => (None, None, None),
     };
     let initiator = Some(state.addresses.text(lua, facts.initiator)?);
-    let tag = Some(lua.create_string(&facts.tag)?);
+    let tag = Some(limits::text(lua, &facts.tag)?);
     let is_usual = facts.attempt == 1
         && facts.interface == state.usual_interface(facts.interface)
         && facts.asker.is_none()
         && facts.application.is_none();
-    let (mut attempt, mut interface, mut application) = (None, None, None);
+    let mut unusual = Variadic::new();
     if !is_usual {
-        (attempt, interface) = (Some(facts.attempt), Some(facts.interface));
-        application = facts.application.as_deref().map(|name| lua.create_string(name)).transpose()?;
+        let application = facts.application.as_deref().map(|name| lua.create_string(name)).transpose()?;
+        unusual.extend([
+            Value::Integer(facts.attempt.into()),
+            Value::Integer(facts.interface),
+            facts.asker.map_or(Value::Nil, Value::Integer),
+            application.map_or(Value::Nil, Value::String),
+        ]);
     }
-    *state.latest.borrow_mut() = Some(LatestLookup::new(number, &facts, client, object.is_some()));
-    Ok((Some(number), target, initiator, tag, object, attempt, interface, facts.asker, application))
+    *state.latest.borrow_mut() = Some(LatestLookup::new(number, facts, client, object.is_some()));
+    Ok((Some(number), target, initiator, tag, object, unusual))
 }
 
 /// The next lookup for the coroutine that runs, whose handler for the one before has just ended. `None` if there is none, if that handler

@@ -63,15 +63,9 @@ pub(crate) struct LatestLookup {
 }
 
 impl LatestLookup {
-    pub(super) fn new(number: u64, facts: &LookupFacts, client: Option<Rc<RosterMember>>, is_found: bool) -> Self {
-        Self {
-            number,
-            target: facts.target,
-            client,
-            is_found,
-            initiator: facts.initiator,
-            tag: SmallVec::from_slice(&facts.tag),
-        }
+    pub(super) fn new(number: u64, facts: LookupFacts, client: Option<Rc<RosterMember>>, is_found: bool) -> Self {
+        let LookupFacts { target, initiator, tag, .. } = facts;
+        Self { number, target, client, is_found, initiator, tag }
     }
 
     /// The target, if the prelude was given its object.

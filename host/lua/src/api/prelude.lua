@@ -154,8 +154,8 @@ function event_meta.__tostring() return "PeerLookupEvent" end
 
 -- The event that was made last, with its target's object, its address and tag, and the handler that was found to be a function.
 -- Nothing of a script is the same as what these are at first.
-local latest, latest_handler, latest_client = {}, {}, {}
-local latest_initiator, latest_tag
+local latest, latest_handler, no_client = {}, {}, {}
+local latest_client, latest_initiator, latest_tag = no_client, nil, nil
 
 -- Asks the script about one lookup after the other, as long as the host has some. A handler that fails, or whose time is
 -- over, ends that. While one waits, the host goes on in another coroutine.
@@ -163,7 +163,11 @@ function native.call_on_peer_lookup()
     for number, target, initiator, tag, client, attempt, interface, asked_by, from in next_lookup do
         local handler = application.onPeerLookup
         if handler ~= latest_handler then
-            if type(handler) ~= "function" then return true end
+            if type(handler) ~= "function" then
+                -- The host's latest lookup is another than that of the latest event.
+                latest, latest_client = no_client, no_client
+                return true
+            end
             latest_handler = handler
         end
         -- The host gives the object of a client that the script has found before, which has its peer id.
@@ -189,7 +193,10 @@ function native.call_on_peer_lookup()
                 tag = tag,
             }, event_meta)
         end
-        latest, latest_client, latest_initiator, latest_tag = event, client, initiator, tag
+        latest = event
+        latest_client = client or no_client
+        latest_initiator = initiator
+        latest_tag = tag
         handler(event)
     end
 end
@@ -208,17 +215,19 @@ local send_peer_redirect = native.application.sendPeerRedirect
 local redirect_latest, numbers = native.redirect_latest, native.address_numbers
 function application.sendPeerRedirect(addresses, event, last)
     if event == latest and type(addresses) == "table" and getmetatable(addresses) == nil and not addresses.origins then
-        local count, first = #addresses, numbers[addresses[1]]
-        if not first then
-            -- An address that the host has yet to read.
-        elseif count == 2 then
-            local second = numbers[addresses[2]]
-            if second then return redirect_latest(first, second) end
-        elseif count == 1 then
-            return redirect_latest(first)
-        elseif count == 3 then
-            local second, third = numbers[addresses[2]], numbers[addresses[3]]
-            if second and third then return redirect_latest(first, second, third) end
+        -- An address without a number is one that the host has yet to read.
+        local first = numbers[addresses[1]]
+        if first then
+            local count = #addresses
+            if count == 2 then
+                local second = numbers[addresses[2]]
+                if second then return redirect_latest(first, second) end
+            elseif count == 1 then
+                return redirect_latest(first)
+            elseif count == 3 then
+                local second, third = numbers[addresses[2]], numbers[addresses[3]]
+                if second and third then return redirect_latest(first, second, third) end
+            end
         end
     end
     if addresses == application then addresses, event = event, last end
@@ -229,9 +238,7 @@ for name, f in next, native.methods do methods[name] = f end
 local introduce, introduce_latest = native.methods.introducePeer, native.introduce_latest
 function methods.introducePeer(client, initiator, tag)
     if client == latest_client and initiator == latest_initiator and tag == latest_tag then
-        -- It is nil if the script has not found the target: then there is no object of it here.
-        local is_introduced = introduce_latest()
-        if is_introduced ~= nil then return is_introduced end
+        return introduce_latest()
     end
     local record = type(client) == "table" and client.__record
     return introduce(type(record) == "table" and record[key] or nil, initiator, tag)

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mlua::{HookTriggers, Lua, Result, Value, VmState};
+use mlua::{HookTriggers, Lua, LuaString, Result, Value, VmState};
 
 use super::failure::Failure;
 
@@ -22,6 +22,24 @@ const LARGE: usize = 4 << 20;
 /// The same when nearly all memory is in use: each allocation may then collect garbage in all of it. Memory in use never makes the
 /// checks more frequent than this.
 const INSTRUCTIONS_WHEN_FULL: u32 = 8;
+
+/// A text of up to this many bytes is short: one more than the memory allows does no harm.
+const SHORT: usize = 64;
+
+/// Makes a string of the script. A short one is made outside the limit on memory, where the VM needs no protection against errors, which would
+/// cost more than the string; the next allocation of the script is held to the limit again.
+///
+/// # Errors
+/// If a long one exceeds the limit.
+pub(crate) fn text(lua: &Lua, bytes: &[u8]) -> Result<LuaString> {
+    if bytes.len() > SHORT {
+        return lua.create_string(bytes);
+    }
+    let limit = lua.set_memory_limit(0)?;
+    let text = lua.create_string(bytes);
+    lua.set_memory_limit(limit)?;
+    text
+}
 
 /// The time that is left for the handler that runs, and the memory that the VM may use.
 ///

@@ -39,6 +39,9 @@ pub(crate) struct ClientObjects {
     pub(crate) found: Table,
     /// The same for the host.
     found_ids: RefCell<HashMap<PeerId, Found, RandomState>>,
+    /// The objects of the same clients by number, counted from 1, for the prelude; and which numbers are free below the largest.
+    pub(super) by_number: Table,
+    free: RefCell<Vec<usize>>,
     /// The prelude's function that makes a client's object.
     make_client: OnceCell<Function>,
     /// The clients that the script has met.
@@ -46,17 +49,17 @@ pub(crate) struct ClientObjects {
     memberships: RefCell<HashMap<(ClientId, u64), AnyUserData>>,
 }
 
-/// A client that the script has looked for, its object, and its peer id as the script writes it.
+/// A client that the script has looked for, its number among those, and its peer id as the script writes it.
 struct Found {
     id: LuaString,
-    object: Table,
+    number: usize,
     member: Rc<RosterMember>,
 }
 
 /// The target of a lookup, as the prelude is told of it.
 pub(super) enum Target {
-    /// The script has looked for it before: its object has the peer id.
-    Found(Table, Rc<RosterMember>),
+    /// The script has looked for it before: its number in [`ClientObjects::by_number`].
+    Found(usize, Rc<RosterMember>),
     /// The peer id, and the client, if it is connected.
     Named(LuaString, Option<Rc<RosterMember>>),
 }
@@ -68,6 +71,8 @@ impl ClientObjects {
             key: lua.create_table()?,
             found: lua.create_table()?,
             found_ids: RefCell::default(),
+            by_number: lua.create_table()?,
+            free: RefCell::default(),
             make_client: OnceCell::new(),
             clients: RefCell::default(),
             memberships: RefCell::default(),
@@ -108,16 +113,22 @@ impl ClientObjects {
         let id = lua.create_string(peer.to_string())?;
         self.found.raw_set(&id, &object)?;
         object.raw_get::<Table>(&self.record)?.raw_set("farID", &id)?;
-        let found = Found { id, object: object.clone(), member: Rc::clone(member) };
-        self.found_ids.borrow_mut().insert(peer, found);
+        let mut found = self.found_ids.borrow_mut();
+        let mut free = self.free.borrow_mut();
+        let before = found.get(&peer).map(|before| before.number);
+        // Those in use and the free ones are all numbers up to the largest.
+        let number = before.or_else(|| free.last().copied()).unwrap_or(found.len() + 1);
+        self.by_number.raw_set(number, &object)?;
+        free.pop_if(|free| *free == number);
+        found.insert(peer, Found { id, number, member: Rc::clone(member) });
         member.is_found.set(true);
         Ok(object)
     }
 
     /// The target of a lookup.
     pub(super) fn target(&self, lua: &Lua, roster: &Roster, peer: &PeerId) -> Result<Target> {
-        if let Some(Found { object, member, .. }) = self.found_ids.borrow().get(peer) {
-            return Ok(Target::Found(object.clone(), Rc::clone(member)));
+        if let Some(Found { number, member, .. }) = self.found_ids.borrow().get(peer) {
+            return Ok(Target::Found(*number, Rc::clone(member)));
         }
         let mut text = [0; 64];
         // It has room for all digits.
@@ -128,10 +139,14 @@ impl ClientObjects {
     /// Makes the prelude forget a client: it has left, or another client has its peer id.
     pub(crate) fn unfind(&self, member: &RosterMember) {
         if member.is_found.replace(false)
-            && let Some(Found { id, .. }) = self.found_ids.borrow_mut().remove(&member.info.far_id)
-            && let Err(error) = self.found.raw_set(id, Value::Nil)
+            && let Some(Found { id, number, .. }) = self.found_ids.borrow_mut().remove(&member.info.far_id)
         {
-            tracing::error!(peer = %member.info.far_id, %error, "a script still finds a client that is gone");
+            self.free.borrow_mut().push(number);
+            let forgotten =
+                self.found.raw_set(id, Value::Nil).and_then(|()| self.by_number.raw_set(number, Value::Nil));
+            if let Err(error) = forgotten {
+                tracing::error!(peer = %member.info.far_id, %error, "a script still finds a client that is gone");
+            }
         }
     }
 

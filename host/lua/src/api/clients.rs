@@ -10,6 +10,7 @@ use super::state::ApiState;
 /// The functions.
 pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     native.raw_set("found", &state.objects.found)?;
+    native.raw_set("found_by_number", &state.objects.by_number)?;
     let shared = Rc::clone(state);
     native.raw_set(
         "client",

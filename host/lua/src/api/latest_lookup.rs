@@ -30,16 +30,19 @@ pub(super) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
 
 fn redirect(state: &ApiState, (first, second, third): (usize, Option<usize>, Option<usize>)) -> Result<bool> {
     let latest = state.latest.borrow();
-    let latest = latest.as_ref().ok_or_else(|| mlua::Error::runtime("there is no lookup"))?;
+    let other;
     let client = match &latest.client {
-        Some(client) if client.is_accepted() => Some(Rc::clone(client)),
-        _ => known_client(state, latest.target.as_ref()),
+        Some(client) if client.is_accepted() => Some(client),
+        _ => {
+            other = known_client(state, latest.target.as_ref());
+            other.as_ref()
+        }
     };
     let mut addresses = Addresses::new();
     for number in [Some(first), second, third].into_iter().flatten() {
         let address = state.addresses.at(number).ok_or_else(|| mlua::Error::runtime("an address is unknown"))?;
         if addresses.iter().all(|other: &TaggedAddress| other.address != address) {
-            let origin = guess(client.as_deref(), address, latest.target.as_ref());
+            let origin = guess(client.map(Rc::as_ref), address, latest.target.as_ref());
             addresses.push(TaggedAddress::new(address, origin));
         }
     }
@@ -48,12 +51,7 @@ fn redirect(state: &ApiState, (first, second, third): (usize, Option<usize>, Opt
 
 fn introduce(state: &ApiState) -> Result<bool> {
     let latest = state.latest.borrow();
-    let Some((latest, target)) = latest.as_ref().and_then(|latest| Some((latest, latest.found()?))) else {
-        return Ok(false);
-    };
-    if !target.is_accepted() {
-        return Ok(false);
-    }
+    let Some(target) = latest.found().filter(|target| target.is_accepted()) else { return Ok(false) };
     let tag = SmallVec::from_slice(&latest.tag);
     let command = ClientCommand::Introduce { client: target.id, initiator: latest.initiator, tag };
     state.send(command)

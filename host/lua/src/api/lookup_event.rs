@@ -24,22 +24,24 @@ pub(crate) const PROPERTIES: &[&str] = &[
     "client",
 ];
 
-/// What the prelude makes an event of: the lookup's number, its target, the asker's address, and the tag; the target's object, if the script
-/// has found that client before: then it has the peer id, too. The rest is there only if the event has not the usual of all: the attempt, the
-/// interface, the asker and the asker's application.
+/// What the prelude makes an event of: the lookup's number, its target's peer id, the asker's address, and the tag; if the script has found the
+/// target before, that client's number among those, whose object has the peer id, instead of that. The rest is there only if the event has not the
+/// usual of all: the attempt, the interface, the asker and the asker's application.
 type EventParts =
-    (Option<u64>, Option<LuaString>, Option<LuaString>, Option<LuaString>, Option<Table>, Variadic<Value>);
+    (Option<u64>, Option<LuaString>, Option<LuaString>, Option<LuaString>, Option<usize>, Variadic<Value>);
 
-/// Makes the parts of an event. From now on the lookup is the latest.
-fn parts(lua: &Lua, state: &ApiState, number: u64, facts: LookupFacts) -> Result<EventParts> {
-    let target = facts.target.as_ref().map(|peer| state.objects.target(lua, &state.instance.roster.borrow(), peer));
-    let (target, object, client) = match target.transpose()? {
-        Some(Target::Found(object, member)) => (None, Some(object), Some(member)),
-        Some(Target::Named(id, member)) => (Some(id), None, member),
-        None => (None, None, None),
-    };
-    let initiator = Some(state.addresses.text(lua, facts.initiator)?);
-    let tag = Some(limits::text(lua, &facts.tag)?);
+/// Makes the parts of the event of the latest lookup.
+fn parts(lua: &Lua, state: &ApiState, latest: &mut LatestLookup, facts: LookupFacts) -> Result<EventParts> {
+    let target = latest.target.as_ref().map(|peer| state.objects.target(lua, &state.instance.roster.borrow(), peer));
+    let (mut id, mut found) = (None, None);
+    match target.transpose()? {
+        Some(Target::Found(number, member)) => (found, latest.client) = (Some(number), Some(member)),
+        Some(Target::Named(text, member)) => (id, latest.client) = (Some(text), member),
+        None => (),
+    }
+    latest.is_found = found.is_some();
+    let initiator = Some(state.addresses.text(lua, latest.initiator)?);
+    let tag = Some(limits::text(lua, &latest.tag)?);
     let is_usual = facts.attempt == 1
         && facts.interface == state.usual_interface(facts.interface)
         && facts.asker.is_none()
@@ -54,18 +56,19 @@ fn parts(lua: &Lua, state: &ApiState, number: u64, facts: LookupFacts) -> Result
             application.map_or(Value::Nil, Value::String),
         ]);
     }
-    *state.latest.borrow_mut() = Some(LatestLookup::new(number, facts, client, object.is_some()));
-    Ok((Some(number), target, initiator, tag, object, unusual))
+    Ok((Some(latest.number), id, initiator, tag, found, unusual))
 }
 
-/// The next lookup for the coroutine that runs, whose handler for the one before has just ended. `None` if there is none, if that handler
-/// has taken too long, or if the host has something else to do first.
-fn next(state: &ApiState, budget: &Budget) -> Option<(u64, LookupFacts)> {
+/// The next lookup for the coroutine that runs, whose handler for the one before has just ended: from now on it is the latest. `None` if there
+/// is none, if that handler has taken too long, or if the host has something else to do first.
+fn next(state: &ApiState, budget: &Budget, latest: &mut LatestLookup) -> Option<LookupFacts> {
     let instance = &state.instance;
     let running = state.lookups.running.borrow();
     let about = running.as_ref()?;
-    if let Some(facts) = state.lookups.first.take() {
-        return Some((about.get(), facts));
+    if state.lookups.is_first.take()
+        && let Some(facts) = latest.begin(&instance.requests, about.get())
+    {
+        return Some(facts);
     }
     let is_settled = state.released.borrow().is_empty() && !instance.is_ending.get() && instance.outbox.is_empty();
     if !budget.has_ended_in_time() || !is_settled {
@@ -75,9 +78,9 @@ fn next(state: &ApiState, budget: &Budget) -> Option<(u64, LookupFacts)> {
     loop {
         let number = instance.next_lookup(was_long)?;
         was_long = false;
-        if let Some(facts) = LookupFacts::begin(&instance.requests, number) {
+        if let Some(facts) = latest.begin(&instance.requests, number) {
             about.set(number);
-            return Some((number, facts));
+            return Some(facts);
         }
     }
 }
@@ -99,9 +102,15 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, budget: &Rc<Budget>, nat
     let (shared, budget) = (Rc::clone(state), Rc::clone(budget));
     native.raw_set(
         "next_lookup",
-        lua.create_function(move |lua, ()| match next(&shared, &budget) {
-            Some((number, facts)) => parts(lua, &shared, number, facts),
-            None => Ok(EventParts::default()),
+        lua.create_function(move |lua, ()| {
+            let mut latest = shared.latest.borrow_mut();
+            match next(&shared, &budget, &mut latest) {
+                // The prelude gets no event of it then, and means another by the latest.
+                Some(facts) => {
+                    parts(lua, &shared, &mut latest, facts).inspect_err(|_| *latest = LatestLookup::default())
+                }
+                None => Ok(EventParts::default()),
+            }
         })?,
     )
 }

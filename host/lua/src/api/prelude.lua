@@ -60,15 +60,15 @@ end
 -- Scripts read the same few properties in each lookup: those that the record has take few instructions.
 function client_meta.__index(client, name)
     local value = client.__record[name]
-    if value ~= nil then
+    if value then
         if name ~= "reportedAddresses" then return value end
         -- A script may change a list that it gets, so that it gets a new one each time.
         local first, second = value[1], value[2]
-        if second == nil then return { first } end
+        if not second then return { first } end
         return { unpack(value) }
     end
     value = methods[name]
-    if value ~= nil and Client[name] == nil then return value end
+    if value and Client[name] == nil then return value end
     return field(client, name)
 end
 
@@ -119,6 +119,7 @@ end
 
 local asker, event_key, next_lookup, usual_interface =
     native.asker, native.event_key, native.next_lookup, native.usual_interface
+local found_by_number = native.found_by_number
 -- An event keeps the asker's number under this key. Scripts can find the key in the event, so that it must be of no other use.
 local asker_key = {}
 local event_meta = { __host = "PeerLookupEvent", __name = "PeerLookupEvent", __metatable = false }
@@ -160,7 +161,7 @@ local latest_client, latest_initiator, latest_tag = no_client, nil, nil
 -- Asks the script about one lookup after the other, as long as the host has some. A handler that fails, or whose time is
 -- over, ends that. While one waits, the host goes on in another coroutine.
 function native.call_on_peer_lookup()
-    for number, target, initiator, tag, client, attempt, interface, asked_by, from in next_lookup do
+    for number, target, initiator, tag, which, attempt, interface, asked_by, from in next_lookup do
         local handler = application.onPeerLookup
         if handler ~= latest_handler then
             if type(handler) ~= "function" then
@@ -170,9 +171,12 @@ function native.call_on_peer_lookup()
             end
             latest_handler = handler
         end
-        -- The host gives the object of a client that the script has found before, which has its peer id.
-        if client then target = client.__record.farID end
-        local event
+        -- A client that the script has found before has its peer id itself.
+        local event, client = nil, no_client
+        if which then
+            client = found_by_number[which]
+            target = client.__record.farID
+        end
         if attempt then
             event = setmetatable({
                 [event_key] = number,
@@ -194,7 +198,7 @@ function native.call_on_peer_lookup()
             }, event_meta)
         end
         latest = event
-        latest_client = client or no_client
+        latest_client = client
         latest_initiator = initiator
         latest_tag = tag
         handler(event)

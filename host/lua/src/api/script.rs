@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use mlua::{Function, Lua, MultiValue, Result, Table, Value};
 
-use super::lookup_facts::LookupFacts;
 use super::natives;
 use super::state::ApiState;
 use crate::engine::failure::Failure;
@@ -119,8 +118,8 @@ impl Script {
 
     /// Calls `onPeerLookup` with the event for the open request of that number, and for those that the host has next
     /// ([`Instance::next_lookup`]). There are results only if the script has no such handler.
-    pub(crate) fn look_up(&self, number: u64, facts: LookupFacts) -> Progress<Purpose> {
-        let about = self.state.lookups.begin(number, facts);
+    pub(crate) fn look_up(&self, number: u64) -> Progress<Purpose> {
+        let about = self.state.lookups.begin(number);
         let progress = self.vm.start_with(Purpose::Lookup(about), None, &self.look_up);
         self.state.lookups.end();
         progress

@@ -39,7 +39,7 @@ pub(crate) struct ApiState {
     /// The number of a lookup stands in its event under this key, which scripts do not have.
     pub(crate) event_key: Table,
     /// The lookup whose event was made last.
-    pub(crate) latest: RefCell<Option<LatestLookup>>,
+    pub(crate) latest: RefCell<LatestLookup>,
     pub(crate) lookups: LookupRun,
     /// The interface that received the first lookup: events do not say that of it, only of others.
     usual_interface: OnceCell<i64>,
@@ -175,7 +175,7 @@ impl ApiState {
 
     /// Gives the verdict on a lookup; false if it does not wait any more.
     pub(crate) fn decide_lookup(&self, number: u64, verdict: Verdict) -> bool {
-        let is_open = self.instance.requests.take(number).is_some();
+        let is_open = self.instance.requests.close(number);
         if is_open {
             self.instance.decide(RequestId::from_number(number), verdict);
         }

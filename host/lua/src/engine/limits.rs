@@ -253,6 +253,17 @@ mod tests {
     }
 
     #[test]
+    fn a_short_text_is_made_outside_the_limit_on_memory_which_holds_again_then() {
+        let lua = Lua::new();
+        let limit = lua.used_memory() + 1;
+        lua.set_memory_limit(limit).unwrap();
+        assert_eq!(text(&lua, &[b'x'; SHORT]).unwrap().as_bytes(), [b'x'; SHORT]);
+        assert_eq!(lua.set_memory_limit(limit).unwrap(), limit);
+        // More than a collection of garbage could free.
+        assert!(text(&lua, &vec![b'x'; 1 << 20]).is_err());
+    }
+
+    #[test]
     fn time_that_was_used_before_a_handler_waited_counts_when_it_is_resumed() {
         let budget = Budget::new(Some(SECOND * 3600), 0);
         for (used, is_over) in [(Duration::ZERO, false), (SECOND * 3599, false), (SECOND * 3600, true)] {

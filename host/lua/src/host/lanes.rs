@@ -149,7 +149,9 @@ impl Lanes {
             return None;
         }
         self.turns.pop_front();
-        self.take(place, 0);
+        // It is not moved out, as `take` does: items are large, and lookups the most.
+        self.lanes.get_mut(place)?.events.pop_front();
+        self.has_taken(place);
         Some(number)
     }
 
@@ -180,6 +182,13 @@ impl Lanes {
             self.bytes -= event.bytes();
         }
         self.not_waiting -= usize::from(!waits_for_start(&item));
+        self.has_taken(place);
+        Some(item)
+    }
+
+    /// An event was taken out of the lane in this place, which has had its turn.
+    fn has_taken(&mut self, place: usize) {
+        let Some(lane) = self.lanes.get(place) else { return };
         self.events -= 1;
         self.stop = self.stop.map(|before| before.saturating_sub(1));
         if lane.events.is_empty() {
@@ -196,7 +205,6 @@ impl Lanes {
         } else {
             self.turns.push_back(place);
         }
-        Some(item)
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod outbox;
 pub(crate) mod published_members;
 pub(crate) mod queries;
 pub(crate) mod random;
+mod request_table;
 pub(crate) mod roster;
 pub(crate) mod surroundings;
 

@@ -5,7 +5,6 @@
 //! therefore shared between the workers, the script's thread and the watchdog. Deadlines are the worker's
 //! ([`introd_policy::decision::PendingRequests`]).
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use introd_flash::amf::Value;
@@ -16,7 +15,7 @@ use introd_policy::{OpenCall, RequestId, Verdict};
 use rtmfp::PeerId;
 
 use super::item::InboxItem;
-use super::number_hasher::NumberHashing;
+use super::request_table::{Open, Table};
 
 /// How many requests may be open at a time.
 pub(crate) const MAX_OPEN: usize = 65_536;
@@ -109,29 +108,14 @@ pub(crate) fn call_failed(description: &str) -> Value {
 /// The open requests of an instance, by number: that of a connect or a lookup is its [`RequestId`].
 #[derive(Default)]
 pub(crate) struct OpenRequests {
-    table: Mutex<Table>,
-}
-
-#[derive(Default)]
-struct Table {
-    open: HashMap<u64, Open, NumberHashing>,
-    /// How many requests have arrived so far.
-    arrived: u64,
-}
-
-struct Open {
-    /// How many requests arrived before this one.
-    order: u64,
-    request: OpenRequest,
-    /// Whether the script has been told of it.
-    is_begun: bool,
+    table: Mutex<Table<OpenRequest>>,
 }
 
 /// Sets the numbers of calls and publications apart from those of connects and lookups, whose highest byte is a worker's number.
 const CALLS: u64 = 0xff << 56;
 
 impl OpenRequests {
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, Table<OpenRequest>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -152,7 +136,7 @@ impl OpenRequests {
             });
         }
         let mut table = self.table();
-        if table.open.len() >= MAX_OPEN {
+        if table.len() >= MAX_OPEN {
             return Err(Box::new(event));
         }
         table.arrived += 1;
@@ -178,21 +162,26 @@ impl OpenRequests {
             }
             event => return Ok(InboxItem::Event(event)),
         };
-        table.open.insert(number, Open { order, request, is_begun: false });
+        table.insert(Open { number, order, request, is_begun: false });
         Ok(item)
     }
 
     /// The script is told of a request. `None` if it has been answered, by its deadline or for want of a script that runs.
     pub(crate) fn begin<T>(&self, number: u64, about: impl FnOnce(&OpenRequest) -> T) -> Option<T> {
         let mut table = self.table();
-        let open = table.open.get_mut(&number)?;
+        let open = table.get_mut(number)?;
         open.is_begun = true;
         Some(about(&open.request))
     }
 
+    /// Whether a request has yet to be answered.
+    pub(crate) fn is_open(&self, number: u64) -> bool {
+        self.table().contains(number)
+    }
+
     /// The peer that an open lookup is for.
     pub(crate) fn target(&self, number: u64) -> Option<PeerId> {
-        match &self.table().open.get(&number)?.request {
+        match &self.table().get_mut(number)?.request {
             OpenRequest::Lookup(lookup) => lookup.target,
             _ => None,
         }
@@ -200,13 +189,21 @@ impl OpenRequests {
 
     /// Takes a request out, to answer it. `None` if that has happened.
     pub(crate) fn take(&self, number: u64) -> Option<OpenRequest> {
-        self.table().open.remove(&number).map(|open| open.request)
+        self.table().remove(number)?.take().map(|open| open.request)
+    }
+
+    /// The same, where the request itself is not needed. False if it has been taken out before.
+    pub(crate) fn close(&self, number: u64) -> bool {
+        self.table().remove(number).is_some_and(|slot| {
+            *slot = None;
+            true
+        })
     }
 
     /// The calls and publications that are open, each with its client.
     pub(crate) fn calls(&self) -> Vec<(ClientId, OpenCall)> {
         let table = self.table();
-        let open = table.open.values().filter_map(|open| match open.request {
+        let open = table.all().filter_map(|open| match open.request {
             OpenRequest::Call { client, transaction } => Some((client, OpenCall::Call(transaction))),
             OpenRequest::Publish { client, publication } => Some((client, OpenCall::Publication(publication))),
             OpenRequest::Connect(_) | OpenRequest::Lookup(_) => None,
@@ -216,23 +213,23 @@ impl OpenRequests {
 
     /// Takes everything out, the oldest first.
     pub(crate) fn take_all(&self) -> Vec<(u64, OpenRequest)> {
-        let mut all: Vec<_> = self.table().open.drain().collect();
-        all.sort_by_key(|(_, open)| open.order);
-        all.into_iter().map(|(number, open)| (number, open.request)).collect()
+        let mut all = self.table().take_all();
+        all.sort_by_key(|open| open.order);
+        all.into_iter().map(|open| (open.number, open.request)).collect()
     }
 
     /// The numbers of the requests that the script has been told of, the oldest first.
     pub(crate) fn begun(&self) -> Vec<u64> {
         let table = self.table();
-        let begun = table.open.iter().filter(|(_, open)| open.is_begun);
-        let mut all: Vec<_> = begun.map(|(number, open)| (open.order, *number)).collect();
+        let begun = table.all().filter(|open| open.is_begun);
+        let mut all: Vec<_> = begun.map(|open| (open.order, open.number)).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, number)| number).collect()
     }
 
     /// How many are open.
     pub(crate) fn len(&self) -> usize {
-        self.table().open.len()
+        self.table().len()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Lookups that the script decides about.
 
 use super::Runtime;
-use crate::api::lookup_facts::LookupFacts;
 
 impl Runtime {
     /// Whether the script may be asked about lookups that have just come, one after the other: none has to wait for something before it.
@@ -12,8 +11,8 @@ impl Runtime {
     /// Asks the script to decide on a lookup, and on those that [`Instance::next_lookup`](crate::instance::Instance::next_lookup) has next.
     pub(super) fn look_up(&mut self, number: u64) {
         // A lookup that was answered meanwhile needs no handler.
-        if let Some(facts) = LookupFacts::begin(&self.instance.requests, number) {
-            let progress = self.script.look_up(number, facts);
+        if self.instance.requests.is_open(number) {
+            let progress = self.script.look_up(number);
             self.go_on(progress);
         }
     }

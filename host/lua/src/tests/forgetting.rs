@@ -84,6 +84,52 @@ fn who_is_gone_is_found_no_more_and_who_comes_back_is_found_where_it_is_now() {
 }
 
 #[test]
+fn who_comes_after_one_that_has_left_is_the_target_of_its_own_lookups_alone() {
+    let mut scene = scene(
+        "function application.onConnect(client, name) client.name = name end
+        function application.onPeerLookup(event)
+            local target = application.clients[event.targetPeerID]
+            trace(event.targetPeerID:sub(1, 2), target and target.name, target and target:introducePeer(event.initiatorAddress, event.tag))
+        end",
+    );
+    let peer = |number: u8| PeerId([number; 32]);
+    let arrives = |scene: &mut Scene, number: u8| {
+        let name = format!("n{number}");
+        let client = scene
+            .stage
+            .connect(|info| (info.far_id, info.request.arguments) = (peer(number), vec![name.as_str().into()]));
+        scene.sent();
+        client
+    };
+    let look_up = |scene: &mut Scene, numbers: &[u8]| {
+        let from = ([192, 0, 2, 1], 9).into();
+        let lookups: Vec<_> = numbers.iter().map(|number| (Some(peer(*number)), from, None)).collect();
+        scene.stage.look_up_together(&lookups);
+        let introduced: Vec<ClientId> = scene.sent().iter().filter_map(introduced).collect();
+        (scene.traces(), introduced)
+    };
+    let (first, second) = (arrives(&mut scene, 1), arrives(&mut scene, 2));
+    let both = vec!["01 n1 true".to_owned(), "02 n2 true".to_owned()];
+    for _ in 0..2 {
+        assert_eq!(look_up(&mut scene, &[1, 2]), (both.clone(), vec![first, second]));
+    }
+    scene.stage.disconnect(first);
+    let third = arrives(&mut scene, 3);
+    for _ in 0..2 {
+        let (traces, told) = look_up(&mut scene, &[3, 1, 2]);
+        assert_eq!(traces, ["03 n3 true", "01 nil nil", "02 n2 true"]);
+        assert_eq!(told, [third, second]);
+    }
+}
+
+fn introduced(effect: &Effect) -> Option<ClientId> {
+    match effect {
+        Effect::Command(ClientCommand::Introduce { client, .. }) => Some(*client),
+        _ => None,
+    }
+}
+
+#[test]
 fn an_object_that_is_made_of_a_client_which_has_gone_is_the_scripts_alone() {
     let mut scene = scene(
         "function Client:walk() for _, client in pairs(application.clients) do trace(client.id) sleep(100) end end",

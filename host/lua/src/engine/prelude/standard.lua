@@ -295,8 +295,10 @@ function table.move(list, from, to, at, target)
 end
 
 function table.unpack(list, from, to)
-    if from == nil and to == nil and type(list) == "table" and getmetatable(list) == nil and #list <= LONG then
-        return unpack(list)
+    if from == nil and to == nil and type(list) == "table" and getmetatable(list) == nil then
+        local count = #list
+        if count == 1 then return list[1] end
+        if count <= LONG then return unpack(list) end
     end
     check_list(list, 1, "unpack")
     if from ~= nil or to ~= nil or rawlen(list) > LONG then on_time() end

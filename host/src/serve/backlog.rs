@@ -6,10 +6,11 @@
 //! in which the worker may have nothing to do.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rtmfp::InterfaceId;
+
+use super::datagram::SessionDatagram;
 
 /// For how long datagrams have waited at a socket without a break when the worker is behind. In this time it handles some thousand lookups.
 const BEHIND: Duration = Duration::from_millis(5);
@@ -18,12 +19,7 @@ const BEHIND: Duration = Duration::from_millis(5);
 const MAX_BYTES: usize = 4 << 20;
 const BYTES_BESIDES: usize = size_of::<Datagram>() + 16;
 
-/// A datagram of a session that is put aside.
-pub(super) struct Datagram {
-    pub(super) interface: InterfaceId,
-    pub(super) from: SocketAddr,
-    pub(super) bytes: Box<[u8]>,
-}
+type Datagram = SessionDatagram<InterfaceId>;
 
 /// The datagrams of sessions that a worker has put aside, in the order in which they came.
 #[derive(Default)]
@@ -45,13 +41,13 @@ impl Backlog {
     }
 
     /// Puts a datagram aside. False if there is no room, and it is lost.
-    pub(super) fn push(&mut self, interface: InterfaceId, from: SocketAddr, bytes: &[u8]) -> bool {
-        let size = bytes.len() + BYTES_BESIDES;
+    pub(super) fn push(&mut self, datagram: Datagram) -> bool {
+        let size = datagram.bytes.len() + BYTES_BESIDES;
         if self.bytes + size > MAX_BYTES {
             return false;
         }
         self.bytes += size;
-        self.waiting.push_back(Datagram { interface, from, bytes: Box::from(bytes) });
+        self.waiting.push_back(datagram);
         true
     }
 
@@ -75,6 +71,11 @@ impl Backlog {
 mod tests {
     use super::*;
 
+    fn datagram(port: u16, bytes: &[u8]) -> Datagram {
+        let from = ([192, 0, 2, 1], port).into();
+        Datagram { interface: InterfaceId(3), from, bytes: Box::from(bytes) }
+    }
+
     #[test]
     fn datagrams_are_put_aside_while_the_worker_is_behind_and_until_none_is_left() {
         let mut backlog = Backlog::default();
@@ -84,7 +85,7 @@ mod tests {
         };
         assert!(!grows(&mut backlog, Duration::ZERO) && !grows(&mut backlog, BEHIND / 2));
         assert!(grows(&mut backlog, BEHIND));
-        assert!(backlog.push(InterfaceId(0), ([192, 0, 2, 1], 5).into(), &[1; 50]));
+        assert!(backlog.push(datagram(5, &[1; 50])));
         assert!(grows(&mut backlog, Duration::ZERO), "the sockets are empty, the backlog is not");
         assert!(backlog.pop().is_some());
         assert!(!grows(&mut backlog, Duration::ZERO));
@@ -93,17 +94,16 @@ mod tests {
     #[test]
     fn datagrams_keep_their_order_and_their_memory_is_bounded() {
         let mut backlog = Backlog::default();
-        let from = |port| SocketAddr::from(([192, 0, 2, 1], port));
         let mut count = 0;
-        while backlog.push(InterfaceId(3), from(count), &[7; 1000]) {
+        while backlog.push(datagram(count, &[7; 1000])) {
             count += 1;
         }
         assert!((3000..4200).contains(&count), "{count}");
         // What is shorter may still fit.
-        assert!(backlog.push(InterfaceId(3), from(count), &[]));
+        assert!(backlog.push(datagram(count, &[])));
         for port in 0..=count {
-            let datagram = backlog.pop().unwrap();
-            assert_eq!((datagram.interface, datagram.from), (InterfaceId(3), from(port)));
+            let taken = backlog.pop().unwrap();
+            assert_eq!((taken.interface, taken.from), (InterfaceId(3), datagram(port, &[]).from));
         }
         assert!(backlog.pop().is_none() && backlog.bytes == 0);
         assert_eq!(backlog.waiting.capacity(), 0);

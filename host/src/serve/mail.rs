@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rtmfp::{KeyingDone, PeerId, SessionId};
 use tokio::sync::mpsc;
 
+use super::datagram::SessionDatagram;
 use super::handover::{CopyOrder, HandOver};
 use super::inquiry::Inquiry;
 use introd_flash::amf::Value;
@@ -21,14 +22,8 @@ use introd_udp::Interface;
 )]
 pub enum Mail {
     /// A datagram for a session of this worker that the kernel gave to another worker: the client's address has changed.
-    Datagram {
-        /// The socket by which it came: the workers have the same sockets, in the same order.
-        interface: Interface,
-        /// Where it came from.
-        from: SocketAddr,
-        /// The datagram.
-        bytes: Box<[u8]>,
-    },
+    /// The interface says by which socket it came: the workers have the same sockets, in the same order.
+    Datagram(SessionDatagram<Interface>),
     /// A lookup that another worker received for a peer of this one (RFC 7016 §3.5.1.5).
     Forward {
         /// The session of the peer.

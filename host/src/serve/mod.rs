@@ -8,6 +8,7 @@ mod announcer;
 mod asked;
 mod backlog;
 mod clients;
+mod datagram;
 mod drain;
 mod forwarding;
 mod gate;
@@ -39,6 +40,7 @@ mod turn;
 mod worker;
 
 pub use announcer::Announcer;
+pub use datagram::SessionDatagram;
 pub use drain::{Drain, DrainOrder, DrainRefused, DrainRequest, MAX_DRAIN_ADDRESSES, MAX_DRAIN_TIME};
 pub use handover::{
     ConnectingRecord, Copied, Copies, CopyOrder, Fate, HandOver, HandedOver, Inheritance, Inherited, WorkerState,

@@ -7,13 +7,12 @@ use rtmfp::crypto::cipher;
 use rtmfp::{Endpoint, InterfaceId, prefix_of};
 
 use super::backlog::Backlog;
+use super::datagram::SessionDatagram;
 
 /// A datagram that the kernel gave to the wrong worker.
 pub(super) struct Stray {
     pub(super) worker: u8,
-    pub(super) interface: InterfaceId,
-    pub(super) from: SocketAddr,
-    pub(super) bytes: Box<[u8]>,
+    pub(super) datagram: SessionDatagram<InterfaceId>,
 }
 
 /// Gives each datagram to the endpoint whose session it names, or puts it aside.
@@ -43,16 +42,17 @@ impl<'a> Sorter<'a> {
     }
 
     pub(super) fn take(&mut self, now: Instant, interface: InterfaceId, from: SocketAddr, datagram: &mut [u8]) {
+        let copy = |datagram: &[u8]| SessionDatagram { interface, from, bytes: Box::from(datagram) };
         match cipher::session_id(datagram) {
             // The kernel chooses workers by address; a session's worker stands in its id.
             Some(id) if id != 0 && prefix_of(id) != self.index && usize::from(prefix_of(id)) < self.workers => {
-                self.strays.push(Stray { worker: prefix_of(id), interface, from, bytes: Box::from(&*datagram) });
+                self.strays.push(Stray { worker: prefix_of(id), datagram: copy(datagram) });
             }
             Some(id)
                 if id != 0
                     && let Some(backlog) = self.backlog.as_deref_mut().filter(|backlog| backlog.is_growing()) =>
             {
-                self.lost += u64::from(!backlog.push(interface, from, datagram));
+                self.lost += u64::from(!backlog.push(copy(datagram)));
             }
             // What names no session begins one, or looks a peer up.
             _ => self.endpoint.handle_datagram(now, interface, from, datagram),
@@ -89,8 +89,9 @@ mod tests {
             own += u64::from(!is_stray);
             assert_eq!(endpoint.counters().datagrams, own, "{id:#x}");
             match strays.pop() {
-                Some(Stray { worker, interface, from: of, bytes }) if is_stray => {
-                    assert_eq!((worker, interface, of, &*bytes), (2, InterfaceId(4), from, &whole[..]));
+                Some(Stray { worker, datagram: stray }) if is_stray => {
+                    assert_eq!((worker, stray.interface, stray.from), (2, InterfaceId(4), from));
+                    assert_eq!(*stray.bytes, whole);
                 }
                 None if !is_stray => (),
                 _ => panic!("{id:#x}"),

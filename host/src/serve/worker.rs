@@ -358,10 +358,7 @@ impl Worker {
         }
         let (mut turn, clients, _) = self.turn(now);
         match mail {
-            Mail::Datagram { interface, from, mut bytes } => {
-                let interface = self.ports.intern(interface);
-                self.endpoint.handle_datagram(now, interface, from, &mut bytes);
-            }
+            Mail::Datagram(datagram) => self.receive_passed_on(now, datagram),
             Mail::Forward { session, epd, initiator, tag, is_proven, relay_port } => {
                 let _ = turn.forward(session, &Hello { epd: &epd, initiator, tag: &tag, is_proven, relay_port });
                 clients.looked_up(&mut turn, session);

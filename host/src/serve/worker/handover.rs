@@ -60,8 +60,9 @@ impl Worker {
     /// Takes what scripts, plugins, the registry, keying threads and other workers still say, until scripts have looked at everything and all are
     /// silent for a moment: what they say later is lost. The sockets are not read meanwhile.
     async fn finish_what_is_under_way(&mut self, began: Instant) {
-        self.finish_backlog();
         loop {
+            // What other workers pass on is put aside as well.
+            self.finish_backlog();
             self.work(Instant::now());
             self.ports.transmit(&mut self.endpoint).await;
             let is_busy = self.info.services.applications.has_busy_policies();
@@ -73,6 +74,7 @@ impl Worker {
                 Ok(None) | Err(_) => return,
             }
             if left.is_zero() {
+                self.finish_backlog();
                 return;
             }
         }

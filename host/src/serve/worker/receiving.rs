@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use introd_udp::Interface;
+
 use super::Worker;
 use crate::introducer::Counter;
+use crate::serve::datagram::SessionDatagram;
 use crate::serve::mail::Mail;
 use crate::serve::strays::{Sorter, Stray};
 
@@ -91,11 +94,21 @@ impl Worker {
 
     /// Hands a datagram to the worker whose session it names.
     pub(in crate::serve) fn pass_on(&mut self, stray: Stray) {
-        let Some(interface) = self.ports.lookup(stray.interface) else { return };
-        let mail = Mail::Datagram { interface, from: stray.from, bytes: stray.bytes };
+        let Some(interface) = self.ports.lookup(stray.datagram.interface) else { return };
         let Some(mailbox) = self.info.mailboxes.get(usize::from(stray.worker)) else { return };
-        if mailbox.try_send(mail).is_err() {
+        if mailbox.try_send(Mail::Datagram(stray.datagram.at(interface))).is_err() {
             self.info.counters().add(Counter::MailboxFull);
+        }
+    }
+
+    /// Handles a datagram that another worker has received for a session of this one. It does not overtake those that were put aside.
+    pub(super) fn receive_passed_on(&mut self, now: Instant, datagram: SessionDatagram<Interface>) {
+        let interface = self.ports.intern(datagram.interface);
+        let mut datagram = datagram.at(interface);
+        if !self.backlog.is_growing() {
+            self.endpoint.handle_datagram(now, interface, datagram.from, &mut datagram.bytes);
+        } else if !self.backlog.push(datagram) {
+            self.info.counters().add(Counter::BacklogFull);
         }
     }
 }

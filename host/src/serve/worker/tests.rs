@@ -15,6 +15,7 @@ use rtmfp::{InterfaceId, PeerId, SessionId};
 
 use super::MAIL_BATCH;
 use crate::introducer::Counter;
+use crate::serve::datagram::SessionDatagram;
 use crate::serve::mail::Mail;
 use crate::serve::strays::Stray;
 use crate::serve::testing::{World, with_application};
@@ -85,7 +86,7 @@ fn a_datagram_that_another_worker_received_is_taken_with_its_address() {
     far.endpoint.poll_transmit(now, &mut bytes).unwrap();
     far.address = from;
     let interface = Interface { socket: 0, local: LocalAddress::ANY };
-    world.deliver(Mail::Datagram { interface, from, bytes: bytes.into_boxed_slice() });
+    world.deliver(Mail::Datagram(SessionDatagram { interface, from, bytes: bytes.into_boxed_slice() }));
     let known = world.worker.endpoint.session(session).unwrap();
     assert_eq!((known.heard, known.far_address), (world.now, from));
 }
@@ -94,10 +95,11 @@ fn a_datagram_that_another_worker_received_is_taken_with_its_address() {
 fn a_datagram_for_a_session_of_another_worker_is_passed_on() {
     let mut world = World::with_config(|_| ());
     let from = SocketAddr::from(([203, 0, 113, 99], 9));
-    let stray = |worker, interface| Stray { worker, interface, from, bytes: Box::from([1, 2, 3]) };
+    let datagram = |interface| SessionDatagram { interface, from, bytes: Box::from([1, 2, 3]) };
+    let stray = |worker, interface| Stray { worker, datagram: datagram(interface) };
     world.worker.pass_on(stray(1, InterfaceId(0)));
-    let Ok(Mail::Datagram { interface, from: of, bytes }) = world.elsewhere.try_recv() else { panic!() };
-    assert_eq!((interface.socket, of, &*bytes), (0, from, &[1, 2, 3][..]));
+    let Ok(Mail::Datagram(datagram)) = world.elsewhere.try_recv() else { panic!() };
+    assert_eq!((datagram.interface.socket, datagram.from, &*datagram.bytes), (0, from, &[1, 2, 3][..]));
     world.worker.pass_on(stray(1, InterfaceId(77)));
     world.worker.pass_on(stray(9, InterfaceId(0)));
     assert!(world.elsewhere.try_recv().is_err(), "there is no such interface, and no such worker");

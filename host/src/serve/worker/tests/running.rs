@@ -1,6 +1,7 @@
 //! The loop of a worker, with a real client over the loopback interface.
 
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use crate::introducer::Counter;
 use crate::network::Listener;
 use crate::record::Recorder;
+use crate::serve::datagram::SessionDatagram;
 use crate::serve::keying_pool::KeyingPool;
 use crate::serve::mail::{Mail, mailbox};
 use crate::serve::testing::services;
@@ -45,9 +47,8 @@ fn serves_a_client(busy_poll: Duration) {
     config.server.busy_poll = busy_poll;
     let services = Arc::new(services(&config, None, None));
     let directory = Arc::clone(&services);
-    let bind = || UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
-    let socket = bind();
-    let local = socket.local_address();
+    let bound = socket();
+    let local = bound.local_address();
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let mut identity = |is_server| Arc::new(Identity::ephemeral(&[Group::Modp2], None, is_server, &mut rng));
     let (server, own) = (identity(true), identity(false));
@@ -61,7 +62,7 @@ fn serves_a_client(busy_poll: Duration) {
         let worker = Worker::new(WorkerParts {
             index: 0,
             endpoint: Endpoint::new(Instant::now(), config, [1; 32]),
-            ports: Ports::new(vec![socket]).unwrap(),
+            ports: Ports::new(vec![bound]).unwrap(),
             listeners: vec![Listener { adaptor: 0, local, public: None }],
             mailbox: receiver,
             mailboxes: Arc::from([sender]),
@@ -72,7 +73,7 @@ fn serves_a_client(busy_poll: Duration) {
             pulse: Pulse::unwatched(),
         });
         let visit = async {
-            let peer = PeerEndpoint::with_sockets(rtmfp::Config::peer(own), vec![bind()]).unwrap();
+            let peer = PeerEndpoint::with_sockets(rtmfp::Config::peer(own), vec![socket()]).unwrap();
             let uri = format!("rtmfp://127.0.0.1:{}/chat", local.port());
             let destination = Destination { uri, addresses: vec![local] };
             let connected = Client::connect(peer, id, destination, &ConnectOptions::default(), TIMEOUT).await;
@@ -125,6 +126,18 @@ fn worker(sockets: Vec<UdpSocket>) -> (Worker, watch::Sender<bool>) {
     (worker, stop)
 }
 
+/// A worker with one socket, the socket's address, and what tells the worker to stop.
+fn listening() -> (Worker, SocketAddr, watch::Sender<bool>) {
+    let socket = socket();
+    let local = socket.local_address();
+    let (worker, stop) = worker(vec![socket]);
+    (worker, local, stop)
+}
+
+fn socket() -> UdpSocket {
+    UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap()
+}
+
 #[test]
 fn a_worker_without_clients_stops_at_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -139,9 +152,7 @@ fn a_worker_without_clients_stops_at_once() {
 fn a_worker_that_catches_up_reads_what_waits_in_its_sockets() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
-        let local = socket.local_address();
-        let (mut worker, _stop) = worker(vec![socket]);
+        let (mut worker, local, _stop) = listening();
         assert!(!worker.receive_now().unwrap());
         // A datagram over the loopback interface has arrived when the call returns.
         let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -155,9 +166,7 @@ fn a_worker_that_catches_up_reads_what_waits_in_its_sockets() {
 fn a_worker_polls_busily_until_there_is_something_to_do_or_its_time_is_up() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
-        let local = socket.local_address();
-        let (mut worker, _stop) = worker(vec![socket]);
+        let (mut worker, local, _stop) = listening();
         let later = Instant::now() + 2 * TIMEOUT;
         let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         far.send_to(&[0; 40], local).unwrap();
@@ -174,8 +183,13 @@ fn a_worker_polls_busily_until_there_is_something_to_do_or_its_time_is_up() {
     });
 }
 
+/// A datagram for a session that there is not.
+fn to_no_session<I>(interface: I, from: SocketAddr) -> SessionDatagram<I> {
+    SessionDatagram { interface, from, bytes: Box::from([&[0, 0, 0, 9][..], &[0; 60]].concat()) }
+}
+
 /// Sends `count` datagrams: lookups of a peer that nobody knows, and as many for sessions that there are not, by turns.
-fn crowd(far: &std::net::UdpSocket, local: std::net::SocketAddr, count: u32) {
+fn crowd(far: &std::net::UdpSocket, local: SocketAddr, count: u32) {
     let identity = Arc::new(Identity::ephemeral(&[Group::Modp2], None, false, &mut ChaCha20Rng::seed_from_u64(5)));
     let mut asker = Endpoint::new(Instant::now(), rtmfp::Config::peer(identity), [2; 32]);
     let mut lookup = Vec::new();
@@ -183,7 +197,7 @@ fn crowd(far: &std::net::UdpSocket, local: std::net::SocketAddr, count: u32) {
     asker.poll_transmit(Instant::now(), &mut lookup).unwrap();
     for _ in 0..count / 2 {
         far.send_to(&lookup, local).unwrap();
-        far.send_to(&[&[0, 0, 0, 9][..], &[0; 60]].concat(), local).unwrap();
+        far.send_to(&to_no_session((), local).bytes, local).unwrap();
     }
 }
 
@@ -191,9 +205,7 @@ fn crowd(far: &std::net::UdpSocket, local: std::net::SocketAddr, count: u32) {
 fn a_worker_that_is_behind_answers_lookups_and_puts_aside_what_is_for_sessions() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
-        let local = socket.local_address();
-        let (mut worker, stop) = worker(vec![socket]);
+        let (mut worker, local, stop) = listening();
         let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         crowd(&far, local, 200);
         let counts = |worker: &Worker| {
@@ -206,17 +218,19 @@ fn a_worker_that_is_behind_answers_lookups_and_puts_aside_what_is_for_sessions()
         std::thread::sleep(Duration::from_millis(20));
         while worker.receive_now().unwrap() {}
         assert_eq!(counts(&worker), (100, 32), "all is read");
-        // What is put aside is not overtaken.
+        // What is put aside is overtaken neither by what comes in later nor by what another worker passes on.
         crowd(&far, local, 2);
         assert!(worker.receive_now().unwrap());
+        let interface = worker.ports.lookup(InterfaceId(0)).unwrap();
+        worker.take_mail(Instant::now(), Some(Mail::Datagram(to_no_session(interface, local))));
         assert_eq!(counts(&worker), (101, 32));
         worker.work_off_backlog();
         assert_eq!(counts(&worker), (101, 64));
         worker.finish_backlog();
-        assert_eq!(counts(&worker), (101, 101));
+        assert_eq!(counts(&worker), (101, 102));
         crowd(&far, local, 2);
         assert!(worker.receive_now().unwrap());
-        assert_eq!(counts(&worker), (102, 102), "it is not behind any more");
+        assert_eq!(counts(&worker), (102, 103), "it is not behind any more");
         // A running worker does all of that by itself, and then ends when it is told to.
         crowd(&far, local, 200);
         let (services, lookups) = (Arc::clone(&worker.info.services), 102 + 100);
@@ -235,12 +249,10 @@ fn a_worker_that_is_behind_answers_lookups_and_puts_aside_what_is_for_sessions()
 fn a_worker_that_catches_up_after_a_standstill_puts_nothing_aside() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
-        let local = socket.local_address();
-        let (mut worker, _stop) = worker(vec![socket]);
+        let (mut worker, local, _stop) = listening();
         let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         crowd(&far, local, 200);
-        assert!(worker.backlog.push(InterfaceId(0), local, &[&[0, 0, 0, 9][..], &[0; 60]].concat()));
+        assert!(worker.backlog.push(to_no_session(InterfaceId(0), local)));
         worker.begin_turn(Instant::now() + TIMEOUT);
         assert_eq!(worker.endpoint.counters().unknown_session, 1, "what was put aside before");
         assert!(worker.receive_now().unwrap());

@@ -28,7 +28,7 @@ use crate::admin::{Administration, Inspector};
 use crate::apps::Caretaker;
 use crate::http_requests::HttpService;
 use crate::introducer::Snapshot;
-use crate::memory::FreedMemory;
+use crate::memory::MemoryCare;
 use crate::netconnections::{NetConnectionCounts, NetConnectionService};
 use crate::network::{Listener, NetworkWatcher};
 use crate::relay::{Relay, RelayFigures};
@@ -203,10 +203,10 @@ impl Server {
         has_spare_descriptors(SPARE_DESCRIPTORS)
             .context("the server would run out of file descriptors: raise the limit of open files (`ulimit -n`)")?;
         let applications = &server.services.applications;
-        let (services, mut freed_memory) = (Arc::downgrade(&server.services), FreedMemory::default());
+        let (services, mut memory) = (Arc::downgrade(&server.services), MemoryCare::default());
         let caretaker = Caretaker::start(applications, move |now| {
             if let Some(services) = services.upgrade() {
-                freed_memory.look(now, services.directory.len());
+                memory.look(now, services.directory.len());
             }
         });
         let caretaker = caretaker.context("the caretaker's thread cannot be started")?;

@@ -1,7 +1,4 @@
-//! Gives memory back to the system.
-//!
-//! This is the only `unsafe` of this crate, and stands here because no crate wraps the C library's function. What needs it, such as
-//! the Lua host, receives it as a hook: a library should not decide about the memory of the whole process.
+//! Gives memory back to the system that many clients have left behind.
 
 use std::time::{Duration, Instant};
 
@@ -24,10 +21,10 @@ pub(crate) fn return_freed_memory() {
     }
 }
 
-/// Notices when clients may have left much memory behind, and gives that back: those that have gone, and those that came, for which tables
+/// Notices when clients may have left much memory behind: those that have gone, and those that came, for which tables
 /// grew. A number of clients that stays about the same leaves nothing behind, however many come and go.
 #[derive(Debug, Default)]
-pub(crate) struct FreedMemory {
+pub(super) struct FreedMemory {
     /// The number of clients when it had changed by much last.
     clients: usize,
     /// When memory is to be given back, if the number does not change by much again before.
@@ -35,16 +32,8 @@ pub(crate) struct FreedMemory {
 }
 
 impl FreedMemory {
-    /// Gives memory back, if it is time. To be called about once a second with the number of clients.
-    pub(crate) fn look(&mut self, now: Instant, clients: usize) {
-        if self.is_due(now, clients) {
-            let begin = Instant::now();
-            return_freed_memory();
-            tracing::debug!(clients, took = ?begin.elapsed(), "free memory was given back to the system");
-        }
-    }
-
-    fn is_due(&mut self, now: Instant, clients: usize) -> bool {
+    /// Whether it is time to give memory back. To be called about once a second with the number of clients.
+    pub(super) fn is_due(&mut self, now: Instant, clients: usize) -> bool {
         let much = (self.clients.max(clients) / PART).max(LEAST);
         if self.clients.abs_diff(clients) >= much {
             (self.clients, self.due) = (clients, Some(now + SETTLED));

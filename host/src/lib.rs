@@ -6,7 +6,7 @@
 
 // What serves must not wait for a terminal or a pipe: it says what it has to say through `log`.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
-// `unsafe` is denied in the whole workspace; only `memory` allows two calls.
+// `unsafe` is denied in the whole workspace; only `memory` allows a few calls.
 
 pub mod admin;
 pub mod apps;

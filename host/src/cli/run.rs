@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::new_program::Program;
 use super::starting::{self, Started};
 use super::{configuration, recording};
+use crate::memory::limit_free_memory;
 use crate::server::{Reconfiguration, Server, ServerSettings, has_spare_descriptors};
 use crate::service_manager::{PassedSockets, ServiceManager};
 use crate::takeover::{self, ReservedSocket, Successors};
@@ -119,6 +120,7 @@ fn admin_addresses(args: &[AdminAddress], config: &Config) -> Vec<SocketAddr> {
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     // Before the process has another thread.
     let passed = PassedSockets::from_environment()?;
+    limit_free_memory();
     introd_log::start("info", args.log_limit, args.log_format.into());
     let mut manager = ServiceManager::from_environment();
     let program = Program::of_this_process();

@@ -9,7 +9,7 @@ mod huge_pages;
 use std::time::Instant;
 
 use freed::FreedMemory;
-pub(crate) use freed::return_freed_memory;
+pub(crate) use freed::{limit_free_memory, return_freed_memory};
 use huge_pages::HugePages;
 
 /// Looks after the memory of the process as clients come and go.

@@ -34,6 +34,8 @@ use crate::record::{EndPlace, Recorder, SessionRecord};
 
 /// The number of messages taken from the mailbox at a time, so that a flood of them does not starve the sockets.
 const MAIL_BATCH: usize = 256;
+/// The same for a worker that is behind: most messages then are handshakes, some 20 us each, and lookups wait at the sockets.
+const MAIL_BATCH_BEHIND: usize = 32;
 /// For how many replies the worker keeps memory.
 const MAX_REPLIES_KEPT: usize = 1024;
 
@@ -340,7 +342,8 @@ impl Worker {
         // An inquiry that comes after the beginning of a drain is answered when the drain is heeded.
         self.heed_drain();
         let mut next = first;
-        for _ in 0..MAIL_BATCH {
+        let most = if self.backlog.is_growing() { MAIL_BATCH_BEHIND } else { MAIL_BATCH };
+        for _ in 0..most {
             let Some(mail) = next else { break };
             self.deliver(now, mail);
             next = self.mailbox.try_recv().ok();

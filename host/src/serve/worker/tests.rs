@@ -13,7 +13,7 @@ use introd_policy::{Reply, Verdict};
 use introd_udp::{Interface, LocalAddress};
 use rtmfp::{InterfaceId, PeerId, SessionId};
 
-use super::MAIL_BATCH;
+use super::{MAIL_BATCH, MAIL_BATCH_BEHIND};
 use crate::introducer::Counter;
 use crate::serve::datagram::SessionDatagram;
 use crate::serve::mail::Mail;
@@ -35,6 +35,14 @@ fn mail_is_taken_in_batches_and_none_of_it_is_lost() {
     assert_eq!(world.worker.mailbox.len(), 1000 - MAIL_BATCH - 1, "the sockets have their turn");
     world.worker.take_mail(world.now, None);
     assert_eq!(world.worker.mailbox.len(), 1000 - MAIL_BATCH - 1, "there is nothing to begin with");
+    world.worker.backlog.heed(Duration::from_secs(1));
+    let next = world.worker.mailbox.try_recv().ok();
+    world.worker.take_mail(world.now, next);
+    assert_eq!(
+        world.worker.mailbox.len(),
+        1000 - MAIL_BATCH - 1 - MAIL_BATCH_BEHIND - 1,
+        "lookups wait at the sockets"
+    );
     assert_eq!(world.count(Counter::MailboxFull), 0);
 }
 

@@ -203,7 +203,6 @@ impl Worker {
                 Wake::Datagrams => {
                     let lost = sorter.lost();
                     self.sorted(strays, lost);
-                    self.read_on()?;
                 }
                 Wake::Received => (),
                 Wake::Backlog => self.work_off_backlog(),
@@ -211,6 +210,8 @@ impl Worker {
                 Wake::Timeout => self.timed_out(now),
                 Wake::Stop => self.begin_stop(now),
             }
+            // Whatever the worker woke up for: lookups wait for one turn at most.
+            self.read_on()?;
         }
         let now = Instant::now();
         self.endpoint.abort_all(now);

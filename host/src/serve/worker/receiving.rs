@@ -46,7 +46,7 @@ impl Worker {
         strays.into_iter().for_each(|stray| self.pass_on(stray));
     }
 
-    /// Reads the sockets on for a moment, if the worker is behind: lookups wait there among what can wait.
+    /// Reads the sockets for a moment, if the worker is behind: lookups wait there among what can wait.
     pub(super) fn read_on(&mut self) -> std::io::Result<()> {
         if !self.backlog.is_growing() {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Crashes: a last line on standard error names the plugin whose call was under way.
 //!
 //! [`during`] notes for each thread which plugin it calls. [`install`] puts a signal handler in front of the one that is there: it writes
-//! the line, restores the earlier handler, and lets the signal come again. So the process ends as it would without the line: with the same
+//! the line, restores the earlier handlers, and lets the signal come again. So the process ends as it would without the line: with the same
 //! status and the same core dump. A handler may interrupt any code, so it takes no lock and no memory.
 //!
 //! Each thread of the standard library has an alternate stack for signals, so that an overflow of the stack is named, too. Threads that
@@ -109,6 +109,12 @@ extern "C" fn on_crash(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void
     // SAFETY: all functions may be called in a signal handler, and so may the reading of a lock that is set. The system gives the
     // information about the signal.
     unsafe {
+        // An earlier handler may abort: to be called again inside it would take more than an alternate stack has on processors with large registers.
+        for ((other, ..), earlier) in SIGNALS.iter().zip(&EARLIER) {
+            if let Some(earlier) = earlier.get().filter(|_| *other != signal) {
+                libc::sigaction(*other, earlier, ptr::null_mut());
+            }
+        }
         // A fault comes again when the handler returns. A signal that was sent, as by `abort`, does not.
         let is_sent = info.as_ref().is_none_or(|info| info.si_code <= 0);
         // The handler of the standard library for these two takes every signal for a fault that comes again.
@@ -123,7 +129,7 @@ extern "C" fn on_crash(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void
     }
 }
 
-/// Writes the line, if this thread calls a plugin. Only the first crash of a process is told: an earlier handler may abort.
+/// Writes the line, if this thread calls a plugin. Only the first crash of a process is told.
 fn tell(signal: &str, meaning: &str) {
     static IS_TOLD: AtomicBool = AtomicBool::new(false);
     let current = CURRENT.get();

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use foldhash::fast::RandomState;
 use mlua::{AnyUserData, Function, Lua, LuaString, Result, Table, UserData, Value};
 use rtmfp::{PeerId, SessionId};
+use slab::Slab;
 
 use crate::instance::roster::{Phase, Roster, RosterMember};
 use introd_policy::message::ClientId;
@@ -39,9 +40,9 @@ pub(crate) struct ClientObjects {
     pub(crate) found: Table,
     /// The same for the host.
     found_ids: RefCell<HashMap<PeerId, Found, RandomState>>,
-    /// The objects of the same clients by number, counted from 1, for the prelude; and which numbers are free below the largest.
+    /// The objects of the same clients by number, counted from 1, for the prelude; and which numbers are taken, counted from 0.
     pub(super) by_number: Table,
-    free: RefCell<Vec<usize>>,
+    numbers: RefCell<Slab<()>>,
     /// The prelude's function that makes a client's object.
     make_client: OnceCell<Function>,
     /// The clients that the script has met.
@@ -72,7 +73,7 @@ impl ClientObjects {
             found: lua.create_table()?,
             found_ids: RefCell::default(),
             by_number: lua.create_table()?,
-            free: RefCell::default(),
+            numbers: RefCell::default(),
             make_client: OnceCell::new(),
             clients: RefCell::default(),
             memberships: RefCell::default(),
@@ -114,12 +115,13 @@ impl ClientObjects {
         self.found.raw_set(&id, &object)?;
         object.raw_get::<Table>(&self.record)?.raw_set("farID", &id)?;
         let mut found = self.found_ids.borrow_mut();
-        let mut free = self.free.borrow_mut();
+        let mut numbers = self.numbers.borrow_mut();
         let before = found.get(&peer).map(|before| before.number);
-        // Those in use and the free ones are all numbers up to the largest.
-        let number = before.or_else(|| free.last().copied()).unwrap_or(found.len() + 1);
+        let number = before.unwrap_or(numbers.vacant_key() + 1);
         self.by_number.raw_set(number, &object)?;
-        free.pop_if(|free| *free == number);
+        if before.is_none() {
+            numbers.insert(());
+        }
         found.insert(peer, Found { id, number, member: Rc::clone(member) });
         member.is_found.set(true);
         Ok(object)
@@ -141,7 +143,7 @@ impl ClientObjects {
         if member.is_found.replace(false)
             && let Some(Found { id, number, .. }) = self.found_ids.borrow_mut().remove(&member.info.far_id)
         {
-            self.free.borrow_mut().push(number);
+            self.numbers.borrow_mut().try_remove(number - 1);
             let forgotten =
                 self.found.raw_set(id, Value::Nil).and_then(|()| self.by_number.raw_set(number, Value::Nil));
             if let Err(error) = forgotten {

@@ -149,7 +149,8 @@ impl Lanes {
             return None;
         }
         self.turns.pop_front();
-        // It is not moved out, as `take` does: items are large, and lookups the most.
+        // It is not moved out, as `take` does: items are large, and lookups the most. The counts of calls, of NetConnections and of what does not wait
+        // for a start stay as they are: a lookup is none of these.
         self.lanes.get_mut(place)?.events.pop_front();
         self.has_taken(place);
         Some(number)

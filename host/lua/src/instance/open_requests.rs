@@ -189,15 +189,12 @@ impl OpenRequests {
 
     /// Takes a request out, to answer it. `None` if that has happened.
     pub(crate) fn take(&self, number: u64) -> Option<OpenRequest> {
-        self.table().remove(number)?.take().map(|open| open.request)
+        self.table().remove(number).map(|open| open.request)
     }
 
     /// The same, where the request itself is not needed. False if it has been taken out before.
     pub(crate) fn close(&self, number: u64) -> bool {
-        self.table().remove(number).is_some_and(|slot| {
-            *slot = None;
-            true
-        })
+        self.table().remove(number).is_some()
     }
 
     /// The calls and publications that are open, each with its client.

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::change;
+
 /// How long after many clients have come or gone the memory is given back: all that their sessions leave behind is gone by then. The last are
 /// the cookies of handshakes, which stay for 95 s.
 const SETTLED: Duration = Duration::from_secs(97);
-/// Memory is given back after the number of clients has changed by one part in this many,
-const PART: usize = 8;
-/// and by so many at least: these take about two megabytes.
+/// Memory is given back after the number of clients has changed by so many at least: these take about two megabytes.
 const LEAST: usize = 1024;
 
 /// So much free memory at the end of a heap, and a block of that size, go back to the system at once.
@@ -49,8 +49,7 @@ pub(super) struct FreedMemory {
 impl FreedMemory {
     /// Whether it is time to give memory back. To be called about once a second with the number of clients.
     pub(super) fn is_due(&mut self, now: Instant, clients: usize) -> bool {
-        let much = (self.clients.max(clients) / PART).max(LEAST);
-        if self.clients.abs_diff(clients) >= much {
+        if self.clients.abs_diff(clients) >= LEAST && change::is_large(self.clients, clients) {
             (self.clients, self.due) = (clients, Some(now + SETTLED));
         }
         self.due.take_if(|due| *due <= now).is_some()

@@ -6,16 +6,15 @@
 //! uses. So the server asks for them when it has many clients (`MADV_COLLAPSE`, Linux 6.1), and only where nearly all of a huge page is in use already.
 
 use std::io;
-use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use procfs::process::{MMPermissions, MMapPath, MemoryPageFlags, PageInfo, PageMap, Process};
 use rustix::io::Errno;
 
+use super::change;
+
 /// With fewer clients than this the memory is small enough for the processor.
 const LEAST: usize = 8192;
-/// It is looked at again when the number of clients has grown by one part in this many.
-const PART: usize = 8;
 
 /// The bytes of a huge page.
 const HUGE: usize = 2 << 20;
@@ -23,8 +22,8 @@ const HUGE: usize = 2 << 20;
 const SMALL: usize = 4096;
 /// So many small pages of a huge one are in use at least. The others take memory that was free before: 3 % at most.
 const USED: usize = HUGE / SMALL / 32 * 31;
-/// So many bytes are put into huge pages at a time, a second after the last ones. That takes from 5 ms to a quarter of a second, on a computer that is busy.
-const AT_ONCE: usize = 16 * HUGE;
+/// So long it takes at a time, or as long as one page does, which on a busy computer is up to 20 ms. A second later it goes on.
+const AT_ONCE: Duration = Duration::from_millis(20);
 
 /// Where the kernel says whether processes may have huge pages.
 const ENABLED: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
@@ -46,7 +45,7 @@ pub(super) struct HugePages {
 /// What came of it.
 #[derive(Debug, Default)]
 struct Collapsed {
-    /// Bytes that are in huge pages now. Those of a range of which a part could not be moved are not counted.
+    /// How many bytes that the kernel was asked for are in huge pages now.
     bytes: usize,
     /// Why some are not, as the kernel said last.
     error: Option<Errno>,
@@ -84,7 +83,8 @@ impl HugePages {
     fn is_due(&mut self, clients: usize) -> bool {
         // After many have gone, those that come next make it due again.
         self.clients = self.clients.min(clients.saturating_mul(2));
-        let is_due = !self.is_refused && clients >= LEAST && clients >= self.clients + self.clients / PART;
+        let is_due =
+            !self.is_refused && clients >= LEAST && clients > self.clients && change::is_large(self.clients, clients);
         if is_due {
             self.clients = clients;
         }
@@ -92,31 +92,24 @@ impl HugePages {
     }
 }
 
-/// Puts memory from an address on into huge pages of which nearly all is in use, up to [`AT_ONCE`] bytes. Other threads go on meanwhile; one that
-/// uses a page which is just being moved waits for a fraction of a millisecond.
+/// Puts memory from an address on into huge pages of which nearly all is in use, for [`AT_ONCE`]. Other threads go on meanwhile; one that
+/// uses a page which is just being moved waits for a fraction of a millisecond. What is in a huge page already costs some microseconds.
 fn collapse(from: usize) -> io::Result<Collapsed> {
     if std::fs::read_to_string(ENABLED)?.contains("[never]") {
         return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{ENABLED} says never")));
     }
     let own = Process::myself().map_err(io::Error::other)?;
     let mut pages = own.pagemap().map_err(io::Error::other)?;
-    let (mut collapsed, mut run, mut left) = (Collapsed::default(), 0..0, AT_ONCE);
+    let (mut collapsed, begin) = (Collapsed::default(), Instant::now());
     for page in places(&own)?.filter(|page| *page >= from) {
-        if left == 0 {
+        if begin.elapsed() >= AT_ONCE {
             collapsed.reached = Some(page);
             break;
         }
-        if !is_used(&mut pages, page)? {
-            continue;
+        if is_used(&mut pages, page)? {
+            collapsed.add(page);
         }
-        left -= HUGE;
-        if run.end != page {
-            collapsed.add(run);
-            run = page..page;
-        }
-        run.end = page + HUGE;
     }
-    collapsed.add(run);
     Ok(collapsed)
 }
 
@@ -145,17 +138,14 @@ fn is_used(pages: &mut PageMap, address: usize) -> io::Result<bool> {
 }
 
 impl Collapsed {
-    /// Puts a range into huge pages.
+    /// Puts the memory at an address into a huge page.
     #[allow(unsafe_code, reason = "no crate wraps MADV_COLLAPSE")]
-    fn add(&mut self, range: Range<usize>) {
-        if range.is_empty() {
-            return;
-        }
-        let address = std::ptr::without_provenance_mut(range.start);
-        // SAFETY: what is in the memory stays as it is, whoever uses it meanwhile: the kernel copies it while nobody can write it. If a part of the
-        // range has been unmapped since it was found, the kernel says so; if something else has been mapped there, that keeps its content, too.
-        if unsafe { libc::madvise(address, range.len(), COLLAPSE) } == 0 {
-            self.bytes += range.len();
+    fn add(&mut self, page: usize) {
+        let address = std::ptr::without_provenance_mut(page);
+        // SAFETY: what is in the memory stays as it is, whoever uses it meanwhile: the kernel copies it while nobody can write it. If a part of it
+        // has been unmapped since it was found, the kernel says so; if something else has been mapped there, that keeps its content, too.
+        if unsafe { libc::madvise(address, HUGE, COLLAPSE) } == 0 {
+            self.bytes += HUGE;
         } else {
             self.error = io::Error::last_os_error().raw_os_error().map(Errno::from_raw_os_error);
         }
@@ -164,8 +154,6 @@ impl Collapsed {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// The bytes of this process that are in huge pages.
@@ -214,8 +202,8 @@ mod tests {
     fn it_is_due_when_many_clients_have_come_and_when_many_more_have() {
         let mut huge_pages = HugePages::default();
         let mut due = |clients| huge_pages.is_due(clients);
-        let numbers = [0, 8191, 8192, 9000, 9216, 9217, 100_000, 112_499, 112_500, 20_000, 44_000, 45_000, 0, 8192];
-        // Many clients have gone before 44,000 are there.
+        let numbers = [0, 8191, 8192, 9361, 9362, 9363, 100_000, 114_284, 114_285, 20_000, 45_713, 45_714, 0, 8192];
+        // Many clients have gone before 45,713 are there.
         let expected = [false, false, true, false, true, false, true, false, true, false, false, true, false, true];
         assert_eq!(numbers.map(&mut due), expected);
         huge_pages.begin_anew();

@@ -3,6 +3,7 @@
 //! The `unsafe` of this crate stands in this folder, because no crate wraps the functions of the C library and of the kernel. What needs them,
 //! such as the Lua host, receives a hook: a library should not decide about the memory of the whole process.
 
+mod change;
 mod freed;
 mod huge_pages;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Each crate, and those of the workspace that it may depend on.
-const ARROWS: [(&str, &[&str]); 23] = [
+const ARROWS: [(&str, &[&str]); 24] = [
     // The protocol.
     ("rtmfp", &[]),
     ("introd-flash", &["rtmfp"]),
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("introd-plugin", &[]),
     ("introd-log", &[]),
     ("introd-liveness", &["introd-log"]),
+    ("introd-interrupt", &[]),
     ("introd-config", &["introd-plugin"]),
     // Policies. What they are told and answer is made of addresses, ids and AMF values.
     ("introd-policy", &["rtmfp", "introd-flash", "introd-config"]),
@@ -31,6 +32,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
             "introd-config",
             "introd-plugin",
             "introd-liveness",
+            "introd-interrupt",
             "introd-log",
         ],
     ),

@@ -46,8 +46,7 @@ fn errors(lua: &Lua, context: &Rc<VmContext>, native: &Table) -> Result<()> {
     native.raw_set("is_crowded", lua.create_function(move |_, ()| Ok(shared.is_crowded.get()))?)?;
     let budget = Rc::clone(&context.budget);
     native.raw_set("is_over", lua.create_function(move |_, ()| Ok(budget.is_over()))?)?;
-    let budget = Rc::clone(&context.budget);
-    native.raw_set("note_growth", lua.create_function(move |lua, ()| budget.adapt(lua))?)?;
+    native.raw_set("resume", introd_interrupt::resume_function(lua)?)?;
     let budget = Rc::clone(&context.budget);
     native.raw_set("raise_over", lua.create_function(move |lua, ()| budget.raise(lua))?)?;
     native.raw_set(

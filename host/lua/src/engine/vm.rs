@@ -58,8 +58,8 @@ struct Task<P> {
     /// `None` for one that the prelude calls.
     handler: Option<Function>,
     purpose: P,
-    /// How long it has run so far.
-    used: Duration,
+    /// How long it had run when it last waited; `None` if it has not waited yet.
+    used: Option<Duration>,
 }
 
 /// How far a handler got.
@@ -143,7 +143,7 @@ impl<P> Vm<P> {
             Ok(thread) => thread,
             Err(error) => return Progress::Ended(purpose, Err(Failure::from(&error))),
         };
-        self.resume(Task { thread, handler, purpose, used: Duration::ZERO }, arguments)
+        self.resume(Task { thread, handler, purpose, used: None }, arguments)
     }
 
     /// Resumes the handler that waits with this token. `None` if there is none.
@@ -193,8 +193,15 @@ impl<P> Vm<P> {
         let budget = &self.context.budget;
         self.context.failure.take();
         self.handlers.handler_begins();
-        budget.start(task.used);
-        let outcome = task.thread.resume::<(Value, MultiValue)>(arguments);
+        let is_due = match task.used {
+            Some(used) => budget.resume(used),
+            None => {
+                budget.begin();
+                false
+            }
+        };
+        let outcome =
+            introd_interrupt::during(&task.thread, is_due, || task.thread.resume::<(Value, MultiValue)>(arguments));
         let (ran, is_over) = budget.stop();
         let (first, results) = match outcome {
             Ok(results) => results,
@@ -214,7 +221,9 @@ impl<P> Vm<P> {
             }
             // Its time was over where it stood: it is not resumed.
             _ if is_over => false,
-            first => return self.suspend(Task { used: task.used + ran, ..task }, &first, results),
+            first => {
+                return self.suspend(Task { used: Some(task.used.unwrap_or_default() + ran), ..task }, &first, results);
+            }
         };
         if is_ok && !is_over {
             return Progress::Ended(task.purpose, Ok(results));
@@ -274,11 +283,10 @@ impl<P> Vm<P> {
     fn close(&self, task: &Task<P>, used: Duration) -> Duration {
         let budget = &self.context.budget;
         self.handlers.handler_begins();
-        budget.start(task.used.max(used));
-        // Nothing is closed when the time is over. This check starts the clock.
-        if !budget.is_over() {
+        // Nothing is closed when the time is over.
+        if !budget.resume(task.used.unwrap_or_default().max(used)) {
             // Variables that are to be closed are closed, as long as that does not wait; errors in it are ignored.
-            let _ = task.thread.resume::<MultiValue>(&self.close);
+            let _ = introd_interrupt::during(&task.thread, false, || task.thread.resume::<MultiValue>(&self.close));
         }
         budget.stop().0
     }
@@ -287,8 +295,8 @@ impl<P> Vm<P> {
     #[cfg(test)]
     pub(crate) fn age(&self, by: Duration) -> Vec<Duration> {
         let mut waiting = self.waiting.borrow_mut();
-        waiting.values_mut().for_each(|task| task.used += by);
-        waiting.values().map(|task| task.used).collect()
+        waiting.values_mut().for_each(|task| task.used = Some(task.used.unwrap_or_default() + by));
+        waiting.values().filter_map(|task| task.used).collect()
     }
 
     /// How many coroutines are kept for the next handlers.

@@ -13,8 +13,6 @@ use super::values::Marks;
 
 /// The longest text that a function of the host works on in one go: some tenths of a second, at most.
 const MAX_TEXT: usize = 64 << 20;
-/// From this size on a string is long, as for the functions of the prelude.
-const LARGE: usize = 1 << 20;
 
 /// What one VM has beside Lua's own state.
 pub(crate) struct VmContext {
@@ -60,13 +58,5 @@ impl VmContext {
             return Err(Error::runtime(format!("this text has {bytes} bytes: more than {MAX_TEXT} are not worked on")));
         }
         Ok(())
-    }
-
-    /// The host has made a string of so many bytes for the script: if that is long, the clock is checked more often from now on.
-    ///
-    /// # Errors
-    /// If the hook cannot be set.
-    pub(crate) fn grown(&self, lua: &Lua, bytes: usize) -> Result<()> {
-        if bytes > LARGE { self.budget.adapt(lua) } else { Ok(()) }
     }
 }

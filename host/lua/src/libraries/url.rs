@@ -40,7 +40,6 @@ pub(super) fn register(lua: &Lua, context: &Rc<VmContext>) -> Result<()> {
             let mut held = shared.held();
             held.grow_to(lua, bytes.len().saturating_mul(3))?;
             let encoded: Cow<'_, str> = percent_encode(&bytes, ENCODED).into();
-            shared.grown(lua, encoded.len())?;
             lua.create_string(encoded.as_bytes())
         })?,
     )?;
@@ -60,7 +59,6 @@ pub(super) fn register(lua: &Lua, context: &Rc<VmContext>) -> Result<()> {
             let mut held = shared.held();
             held.grow_to(lua, bytes.len())?;
             let decoded: Cow<'_, [u8]> = percent_decode(&bytes).into();
-            shared.grown(lua, decoded.len())?;
             lua.create_string(decoded)?.into_lua_multi(lua)
         })?,
     )?;

@@ -74,29 +74,22 @@ fn the_time_of_a_handler_adds_up_over_its_waits() {
     let mut scene = scene_with(
         "function application.onPeerLookup()
             local x <close> = setmetatable({}, { __close = function() trace('closed') end })
-            for i = 1, 1e5 do end
             sleep(10)
             sleep(10)
-            trace('goes on')
-            for i = 1, 1e4 do end
             trace('never')
         end",
         |settings| settings.script.time = Some(Duration::from_secs(3600)),
     );
     scene.stage.look_up(None, "192.0.2.1:1".parse().unwrap(), None);
     let age = |scene: &Scene, by| scene.stage.runtime.script.vm.age(by)[0];
+    // Its first turn is so short that no clock was looked at.
     let first = age(&scene, Duration::ZERO);
-    assert!(first > Duration::ZERO);
     scene.advance(10);
-    // Its second turn is so short that no clock was looked at.
-    assert!(age(&scene, Duration::ZERO) >= first);
+    assert!(age(&scene, Duration::ZERO) > first);
     age(&scene, Duration::from_secs(3600));
     scene.advance(10);
     let failures: Vec<_> = scene.journal().into_iter().map(|entry| format!("{entry:?}")).collect();
-    assert!(
-        failures.len() == 2 && failures[0].contains("goes on") && failures[1].contains("has run longer"),
-        "{failures:?}"
-    );
+    assert!(failures.len() == 1 && failures[0].contains("has run longer"), "{failures:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 local native, WAIT, CLOSE = ...
 
 local error, rawequal, setmetatable, type, xpcall = error, rawequal, setmetatable, type, xpcall
-local resume, yield, wrap_error = coroutine.resume, coroutine.yield, native.plain_error
+local resume, yield, wrap_error = native.resume, coroutine.yield, native.plain_error
 local status = coroutine.status
 local create, running, select = coroutine.create, coroutine.running, select
 local is_over = native.is_over

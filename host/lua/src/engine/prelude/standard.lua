@@ -30,14 +30,6 @@ local function is_long(text)
     return type(text) == "string" and #text > LONG
 end
 
--- A string or list of a size that the hook should know of, so that it looks at the clock more often.
-local LARGE = 1 << 20
-
-local function grown(text)
-    if #text > LARGE then native.note_growth() end
-    return text
-end
-
 local function within(from, to, name)
     if to >= from and (to - from < 0 or to - from >= MAX_LENGTH) then
         error("too many elements for " .. name, 3)
@@ -102,7 +94,7 @@ function string.rep(text, count, separator)
     -- To repeat an empty text a thousand million times gives an empty text, but would take long.
     if text == "" and (separator == nil or separator == "") then return "" end
     on_time()
-    return grown(rep(text, count, separator))
+    return rep(text, count, separator)
 end
 
 do
@@ -231,8 +223,8 @@ function table.concat(list, separator, from, to)
     to = whole(to, plain and rawlen(list) or #list, 4, "concat")
     within(from, to, "table.concat")
     on_time()
-    if plain then return grown(concat(list, separator, from, to)) end
-    return grown(concat(copied(list, from, to), separator, 1, to - from + 1))
+    if plain then return concat(list, separator, from, to) end
+    return concat(copied(list, from, to), separator, 1, to - from + 1)
 end
 
 function table.insert(list, ...)

@@ -89,7 +89,6 @@ fn texts(lua: &Lua, context: &Rc<VmContext>, crypto: &Table) -> Result<()> {
             let mut held = shared.held();
             held.grow_to(lua, encoding.encoded_length(bytes.len()))?;
             let text = encoding.encode(&bytes);
-            shared.grown(lua, text.len())?;
             lua.create_string(text)
         })?,
     )?;
@@ -108,10 +107,7 @@ fn texts(lua: &Lua, context: &Rc<VmContext>, crypto: &Table) -> Result<()> {
             // What is decoded is no longer than the text.
             held.grow_to(lua, text.len())?;
             match encoding.decode(&text) {
-                Ok(bytes) => {
-                    shared.grown(lua, bytes.len())?;
-                    lua.create_string(bytes)?.into_lua_multi(lua)
-                }
+                Ok(bytes) => lua.create_string(bytes)?.into_lua_multi(lua),
                 Err(problem) => refused(lua, &problem),
             }
         })?,

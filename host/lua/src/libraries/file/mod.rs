@@ -101,10 +101,7 @@ fn made(
         let text = text.as_bytes();
         context.begin(text.len())?;
         match make(lua, &text, &|| context.on_time()) {
-            Ok(value) => {
-                context.grown(lua, text.len())?;
-                Ok((value, Value::Nil))
-            }
+            Ok(value) => Ok((value, Value::Nil)),
             Err(Unreadable::Text(why)) => {
                 let problem = lua.create_string(format!("{}: {why}", name.to_string_lossy()))?;
                 Ok((Value::Nil, Value::String(problem)))

@@ -28,10 +28,7 @@ pub(crate) fn decode(lua: &Lua, context: &VmContext, text: &[u8]) -> Result<Valu
         Ok(value)
     });
     match outcome {
-        Ok(value) => {
-            context.grown(lua, text.len())?;
-            Ok(value)
-        }
+        Ok(value) => Ok(value),
         Err(error) => {
             let failure = decoder.failure.take();
             Err(failure.unwrap_or_else(|| Error::runtime(format!("this text is not JSON: {error}"))))

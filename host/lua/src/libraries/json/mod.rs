@@ -32,7 +32,6 @@ pub(super) fn register(lua: &Lua, context: &Rc<VmContext>) -> Result<()> {
         lua.create_function(move |lua, (value, options): (Value, Option<Table>)| {
             let style = options.as_ref().map_or(Ok(Style::Compact), style)?;
             let text = encode(lua, &shared, &value, style)?;
-            shared.grown(lua, text.len())?;
             lua.create_string(text.as_slice())
         })?,
     )?;

@@ -21,7 +21,7 @@ fn vm(time: Duration, memory: usize) -> (Lua, Rc<VmContext>) {
     lua.globals().raw_set("array", mark.unwrap()).unwrap();
     lua.globals().raw_set("null", &context.marks.null).unwrap();
     lua.set_memory_limit(memory).unwrap();
-    context.budget.start(Duration::ZERO);
+    context.budget.begin();
     (lua, context)
 }
 

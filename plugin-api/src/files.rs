@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn regular_files_are_read_up_to_a_bound_and_nothing_else_is() {
-        let folder = std::env::temp_dir().join(format!("introd-files-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let (plain, fifo, link) = (folder.join("plain"), folder.join("fifo"), folder.join("zero"));
         std::fs::write(&plain, "0123456789").unwrap();
         assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -77,12 +77,11 @@ mod tests {
         let kind = |path: &Path, max| read(path, max).map_err(|error| error.kind());
         assert_eq!(kind(&plain, 10), Ok(b"0123456789".to_vec()));
         assert_eq!(kind(&plain, 9), Err(io::ErrorKind::FileTooLarge));
-        for other in [&fifo, &link, &folder] {
+        for other in [fifo.as_path(), &link, folder] {
             assert_eq!(kind(other, 10), Err(io::ErrorKind::InvalidInput), "{}", other.display());
         }
         assert_eq!(kind(&folder.join("none"), 10), Err(io::ErrorKind::NotFound));
         std::fs::write(&plain, b"\xff").unwrap();
         assert_eq!(read_text(&plain, 10).map_err(|error| error.kind()), Err(io::ErrorKind::InvalidData));
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -172,17 +172,15 @@ fn c_and_cpp_see_the_same_layouts() {
             source += &format!("_Static_assert(sizeof((({name} *)0)->{field}) == {size}, \"{name}.{field}\");\n");
         }
     }
-    let folder = std::env::temp_dir().join(format!("introd-layout-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
     for (compiler, standard, file) in [("cc", "-std=c11", "layout.c"), ("c++", "-std=c++17", "layout.cpp")] {
-        let file = folder.join(file);
+        let file = folder.path().join(file);
         std::fs::write(&file, &source).unwrap();
         let mut command = Command::new(compiler);
         command.args([standard, "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-I"]);
         let output = command.arg(include()).arg(&file).output().expect("there is a compiler");
         assert!(output.status.success(), "{compiler}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// What breaks plugins that were built with an older header.

@@ -2,6 +2,7 @@
 
 use introd_config::XmlSettings;
 use introd_policy::Verdict;
+use introd_tests::folder::Folder;
 use introd_tests::libraries::library;
 
 use crate::bench::Bench;
@@ -110,7 +111,8 @@ fn a_rate_that_makes_no_sense_is_refused() {
 
 #[test]
 fn a_list_that_two_rules_name_is_read_again_when_it_changes() {
-    let path = std::env::temp_dir().join(format!("introd-filter-list-{}", std::process::id()));
+    let folder = Folder::new();
+    let path = folder.join("list");
     std::fs::write(&path, peer(1)).unwrap();
     let list = format!("@{}", path.display());
     let bench = filter(vec![rule("deny", &[("target", &list)]), rule("ignore", &[("asker", &list)])]).unwrap();
@@ -122,5 +124,4 @@ fn a_list_that_two_rules_name_is_read_again_when_it_changes() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert_eq!(bench.verdict(1), Verdict::Continue);
-    std::fs::remove_file(&path).unwrap();
 }

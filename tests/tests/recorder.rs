@@ -4,34 +4,21 @@
 #![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use introd::record::{EndPlace, EndRecord, Recorder, Role, SessionRecord};
 use introd_tests::decoder::decode_independently;
+use introd_tests::folder::Folder;
 use rtmfp::crypto::{Certificate, Epd, Group, Identity};
 use rtmfp::flow::FlowOptions;
 use rtmfp::{Config, Endpoint, Event, InterfaceId};
 use serde_json::Value;
 
-/// A file that goes away with its name.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("introd-{}-{name}.recording.json", std::process::id())))
-    }
-
-    fn read(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(&self.0).unwrap()).unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
+/// What is in a recording.
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 fn bytes(value: &Value, field: &str) -> Vec<u8> {
@@ -75,8 +62,9 @@ fn record(session: &Value, role: Role) -> SessionRecord {
 fn record_again(name: &str, compare_messages: bool) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(name);
     let original: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let scratch = Scratch::new(name);
-    let recorder = Recorder::create(&scratch.0, original["description"].as_str().unwrap()).unwrap();
+    let folder = Folder::new();
+    let path = folder.join("introd.recording.json");
+    let recorder = Recorder::create(&path, original["description"].as_str().unwrap()).unwrap();
     for (address, who) in original["peers"].as_object().unwrap() {
         if let Ok(address) = address.parse::<SocketAddr>() {
             recorder.peer(address, who.as_str().unwrap());
@@ -100,7 +88,7 @@ fn record_again(name: &str, compare_messages: bool) {
     assert_eq!((summary.packets, summary.sessions), (packets.len(), sessions.len()));
     assert_eq!((summary.unopened, summary.repeated, summary.over_limit), (0, 0, 0));
 
-    let written = scratch.read();
+    let written = read(&path);
     assert_eq!(written["description"], original["description"]);
     assert_eq!(written["recorded_packets"], packets.len());
     assert!(written.get("notes").is_none());
@@ -131,7 +119,7 @@ fn record_again(name: &str, compare_messages: bool) {
         assert_eq!(written["messages"], original["messages"]);
     }
     assert_eq!(written["messages"].as_array().unwrap().len(), original["messages"].as_array().unwrap().len());
-    decode_independently(&scratch.0);
+    decode_independently(&path);
 }
 
 #[test]
@@ -213,8 +201,9 @@ fn run(ends: &mut [End; 2], now: &mut Instant, recorder: &Recorder) {
 
 #[test]
 fn both_ends_of_our_own_session_are_recorded_in_one_file() {
-    let scratch = Scratch::new("own");
-    let recorder = Recorder::create(&scratch.0, "two endpoints in one process").unwrap();
+    let folder = Folder::new();
+    let path = folder.join("introd.recording.json");
+    let recorder = Recorder::create(&path, "two endpoints in one process").unwrap();
     let mut rng = <rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::seed_from_u64(1);
     let identity = Arc::new(Identity::ephemeral(&[Group::Modp2], None, true, &mut rng));
     let mut server = Config::server(vec![identity]);
@@ -242,7 +231,7 @@ fn both_ends_of_our_own_session_are_recorded_in_one_file() {
     assert_eq!((summary.sessions, summary.messages, summary.unopened), (1, 3, 0));
     assert!(summary.packets > 10);
 
-    let written = scratch.read();
+    let written = read(&path);
     assert!(written.get("notes").is_none(), "{}", written["notes"]);
     let recorded = &written["sessions"][0];
     assert_eq!(recorded["ends_logged"], 2);
@@ -254,5 +243,5 @@ fn both_ends_of_our_own_session_are_recorded_in_one_file() {
     assert_eq!(messages[1]["message_hex"], hex::encode(&long));
     assert!(messages[1]["fragments"].as_u64().unwrap() > 3);
     assert_eq!(messages[2]["metadata_hex"], hex::encode("metadata"));
-    decode_independently(&scratch.0);
+    decode_independently(&path);
 }

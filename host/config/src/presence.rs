@@ -69,31 +69,11 @@ mod tests {
     use super::*;
 
     use std::os::unix::fs::symlink;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    /// A folder that is gone after the test.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new() -> Self {
-            static COUNT: AtomicU32 = AtomicU32::new(0);
-            let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = std::env::temp_dir().join(format!("introd-presence-{}-{count}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 
     #[test]
     fn only_what_is_known_to_be_nothing_is_absent() {
-        let folder = Folder::new();
-        let path = |name: &str| folder.0.join(name);
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
         fs::write(path("file"), "").unwrap();
         symlink(path("file"), path("link")).unwrap();
         symlink("nowhere", path("broken")).unwrap();
@@ -126,14 +106,14 @@ mod tests {
 
     #[test]
     fn a_folder_is_listed_by_name_without_what_is_hidden() {
-        let folder = Folder::new();
+        let folder = tempfile::tempdir().unwrap();
         let names = |max| {
-            let paths = list(&folder.0, max).unwrap();
+            let paths = list(folder.path(), max).unwrap();
             paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>()
         };
         assert!(names(5).is_empty());
         for name in ["c", ".hidden", "a", "b"] {
-            fs::write(folder.0.join(name), "").unwrap();
+            fs::write(folder.path().join(name), "").unwrap();
         }
         assert_eq!(names(5), ["a", "b", "c"]);
         assert_eq!(
@@ -145,11 +125,11 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_absent_is_empty_and_one_that_cannot_be_listed_is_not() {
-        let folder = Folder::new();
-        symlink("nowhere", folder.0.join("broken")).unwrap();
-        fs::write(folder.0.join("file"), "").unwrap();
-        assert!(list(&folder.0.join("nothing"), 5).unwrap().is_empty());
-        assert!(list(&folder.0.join("broken"), 5).is_err());
-        assert!(list(&folder.0.join("file"), 5).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        symlink("nowhere", folder.path().join("broken")).unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(list(&folder.path().join("nothing"), 5).unwrap().is_empty());
+        assert!(list(&folder.path().join("broken"), 5).is_err());
+        assert!(list(&folder.path().join("file"), 5).is_err());
     }
 }

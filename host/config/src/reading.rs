@@ -126,17 +126,16 @@ mod tests {
 
     #[test]
     fn a_folder_may_hold_ten_thousand_entries_and_no_more() {
-        let folder = std::env::temp_dir().join(format!("introd-entries-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let put = |number: usize| fs::write(folder.join(number.to_string()), "").unwrap();
         (0..MAX_ENTRIES).for_each(put);
         let variables = Variables::new(&|_| None);
         let (findings, broken, files) = (Findings::default(), Vec::new(), Vec::new());
         let mut reading = Reading { root: Path::new("/srv"), variables: &variables, findings, broken, files };
-        assert_eq!(reading.list(&folder).len(), MAX_ENTRIES);
+        assert_eq!(reading.list(folder).len(), MAX_ENTRIES);
         assert!(!reading.findings.has_errors());
         put(MAX_ENTRIES);
-        assert!(reading.list(&folder).is_empty() && reading.findings.has_errors());
-        fs::remove_dir_all(&folder).unwrap();
+        assert!(reading.list(folder).is_empty() && reading.findings.has_errors());
     }
 }

@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn a_file_that_was_replaced_or_written_is_another_program() {
-        let folder = std::env::temp_dir().join(format!("introd-program-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let path = folder.join("introd");
         std::fs::write(&path, "one").unwrap();
         let program =
@@ -143,7 +143,6 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(!second.is_replaced());
         assert!(second.start().is_err());
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

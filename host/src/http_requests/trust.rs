@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn a_file_that_has_no_certificates_is_named_with_what_is_wrong() {
-        let path = std::env::temp_dir().join(format!("introd-trust-{}.pem", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trust.pem");
         let problem = || Trust::default().config(Some(&path)).unwrap_err().to_string();
         assert!(problem().contains("No such file"), "{}", problem());
         for text in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
@@ -109,6 +110,5 @@ mod tests {
             let problem = problem();
             assert!(problem.contains("ScriptEngine/HTTP/CAFile") && problem.contains("cannot be used"), "{problem}");
         }
-        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -3,7 +3,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rtmfp::crypto::component::Settled;
@@ -11,31 +10,28 @@ use rtmfp::crypto::{Certificate, Sealer, SessionKeys};
 use rtmfp::wire::chunk::{FragmentControl, NextUserData, UserData};
 use rtmfp::wire::{Mode, PacketHeader};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::*;
 
-/// A name for a file that goes away with it.
-struct Scratch(PathBuf);
+/// A path for a file, in a folder that goes away with it.
+struct Scratch {
+    path: PathBuf,
+    _folder: TempDir,
+}
 
 impl Scratch {
     fn new() -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(std::env::temp_dir().join(format!("introd-{}-{number}.recording.json", std::process::id())))
+        let folder = tempfile::tempdir().unwrap();
+        Self { path: folder.path().join("introd.recording.json"), _folder: folder }
     }
 
     fn read(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(&self.0).unwrap()).unwrap()
+        serde_json::from_slice(&std::fs::read(&self.path).unwrap()).unwrap()
     }
 
     fn mode(&self) -> u32 {
-        std::fs::metadata(&self.0).unwrap().permissions().mode() & 0o7777
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        std::fs::metadata(&self.path).unwrap().permissions().mode() & 0o7777
     }
 }
 
@@ -113,16 +109,16 @@ fn send(recorder: &Recorder, datagram: &[u8]) {
 #[test]
 fn the_file_is_its_owners_alone() {
     let scratch = Scratch::new();
-    let recorder = Recorder::create(&scratch.0, "").unwrap();
+    let recorder = Recorder::create(&scratch.path, "").unwrap();
     assert_eq!(scratch.mode(), 0o600);
     recorder.finish().unwrap();
     assert_eq!(scratch.mode(), 0o600);
 
-    std::fs::set_permissions(&scratch.0, Permissions::from_mode(0o644)).unwrap();
-    let recorder = Recorder::create(&scratch.0, "").unwrap();
+    std::fs::set_permissions(&scratch.path, Permissions::from_mode(0o644)).unwrap();
+    let recorder = Recorder::create(&scratch.path, "").unwrap();
     assert_eq!(scratch.mode(), 0o600, "a file that was there");
     drop(recorder);
-    assert_eq!(std::fs::read(&scratch.0).unwrap(), b"", "nothing is written unless finished");
+    assert_eq!(std::fs::read(&scratch.path).unwrap(), b"", "nothing is written unless finished");
 }
 
 #[test]
@@ -130,15 +126,15 @@ fn only_files_are_recorded_to() {
     assert_eq!(Recorder::create("/dev/null", "").unwrap_err().kind(), io::ErrorKind::InvalidInput);
     // Nor is the reader of a FIFO waited for.
     let fifo = Scratch::new();
-    assert!(std::process::Command::new("mkfifo").arg(&fifo.0).status().unwrap().success());
-    assert_eq!(Recorder::create(&fifo.0, "").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    assert!(std::process::Command::new("mkfifo").arg(&fifo.path).status().unwrap().success());
+    assert_eq!(Recorder::create(&fifo.path, "").unwrap_err().kind(), io::ErrorKind::InvalidInput);
     assert!(Recorder::create(std::env::temp_dir(), "").is_err());
 }
 
 #[test]
 fn an_empty_recording_is_a_file_of_the_format() {
     let scratch = Scratch::new();
-    let recorder = Recorder::create(&scratch.0, "quotes \" and \n lines").unwrap();
+    let recorder = Recorder::create(&scratch.path, "quotes \" and \n lines").unwrap();
     recorder.peer("[::ffff:127.0.0.1]:1935".parse().unwrap(), "the server");
     let other = recorder.clone();
     assert_eq!(recorder.finish().unwrap(), Summary::default());
@@ -155,7 +151,7 @@ fn an_empty_recording_is_a_file_of_the_format() {
 #[test]
 fn a_session_reported_by_both_ends_is_one() {
     let scratch = Scratch::new();
-    let recorder = Recorder::create(&scratch.0, "").unwrap();
+    let recorder = Recorder::create(&scratch.path, "").unwrap();
     let mut one = record(1, Role::Initiator);
     one.initiator.dh_private = Some(vec![1]);
     let mut other = record(1, Role::Responder);
@@ -188,7 +184,7 @@ fn ends_that_disagree_are_told_of() {
         |record| record.responder.hmac_length = 10,
     ] {
         let scratch = Scratch::new();
-        let recorder = Recorder::create(&scratch.0, "").unwrap();
+        let recorder = Recorder::create(&scratch.path, "").unwrap();
         let mut other = record(1, Role::Responder);
         change(&mut other);
         recorder.session(record(1, Role::Initiator));
@@ -201,7 +197,7 @@ fn ends_that_disagree_are_told_of() {
 #[test]
 fn sessions_with_the_same_ids_are_told_apart_by_their_keys() {
     let scratch = Scratch::new();
-    let recorder = Recorder::create(&scratch.0, "").unwrap();
+    let recorder = Recorder::create(&scratch.path, "").unwrap();
     let (first, mut second) = (record(1, Role::Initiator), record(2, Role::Initiator));
     second.initiator.place = first.initiator.place;
     second.responder.place = first.responder.place;
@@ -231,7 +227,7 @@ fn sessions_with_the_same_ids_are_told_apart_by_their_keys() {
 #[test]
 fn what_no_key_opens_and_what_comes_twice_is_left_out() {
     let scratch = Scratch::new();
-    let recorder = Recorder::create(&scratch.0, "").unwrap();
+    let recorder = Recorder::create(&scratch.path, "").unwrap();
     let record = record(1, Role::Initiator);
     recorder.session(record.clone());
     let mut sender = Sender::of(&record);
@@ -256,7 +252,7 @@ fn what_no_key_opens_and_what_comes_twice_is_left_out() {
 #[test]
 fn a_packet_sent_again_is_another_packet() {
     let scratch = Scratch::new();
-    let recorder = Recorder::create(&scratch.0, "").unwrap();
+    let recorder = Recorder::create(&scratch.path, "").unwrap();
     let record = record(1, Role::Initiator);
     recorder.session(record.clone());
     let mut sender = Sender::of(&record);
@@ -275,7 +271,7 @@ fn a_full_recording_ends_without_a_gap() {
         RecordingLimits { bytes: 80, ..RecordingLimits::default() },
     ] {
         let scratch = Scratch::new();
-        let recorder = Recorder::with_limits(&scratch.0, "", limits).unwrap();
+        let recorder = Recorder::with_limits(&scratch.path, "", limits).unwrap();
         let record = record(1, Role::Initiator);
         recorder.session(record.clone());
         let mut sender = Sender::of(&record);
@@ -294,7 +290,8 @@ fn a_full_recording_ends_without_a_gap() {
 fn sessions_are_bounded() {
     let scratch = Scratch::new();
     let recorder =
-        Recorder::with_limits(&scratch.0, "", RecordingLimits { sessions: 1, ..RecordingLimits::default() }).unwrap();
+        Recorder::with_limits(&scratch.path, "", RecordingLimits { sessions: 1, ..RecordingLimits::default() })
+            .unwrap();
     for (number, role) in [(1, Role::Initiator), (2, Role::Initiator), (1, Role::Responder)] {
         recorder.session(record(number, role));
     }
@@ -306,7 +303,7 @@ fn sessions_are_bounded() {
 #[test]
 fn a_session_without_its_ids_is_left_out_with_its_packets() {
     let scratch = Scratch::new();
-    let recorder = Recorder::create(&scratch.0, "").unwrap();
+    let recorder = Recorder::create(&scratch.path, "").unwrap();
     let mut record = record(1, Role::Initiator);
     send(&recorder, &Sender::of(&record).whole(1));
     record.responder.place.session_id = None;
@@ -324,7 +321,7 @@ fn messages_are_put_together_in_whatever_order_their_fragments_come() {
         [(1, Begin), (2, Middle), (3, Middle), (4, End), (5, Whole), (7, Middle), (8, End), (9, Begin), (10, End)];
     for turn in 0..fragments.len() {
         let scratch = Scratch::new();
-        let recorder = Recorder::create(&scratch.0, "").unwrap();
+        let recorder = Recorder::create(&scratch.path, "").unwrap();
         let record = record(1, Role::Initiator);
         recorder.session(record.clone());
         let mut sender = Sender::of(&record);
@@ -352,7 +349,7 @@ fn messages_are_put_together_in_whatever_order_their_fragments_come() {
 #[test]
 fn times_are_counted_from_the_first_datagram() {
     let scratch = Scratch::new();
-    let recorder = Recorder::create(&scratch.0, "").unwrap();
+    let recorder = Recorder::create(&scratch.path, "").unwrap();
     let record = record(1, Role::Initiator);
     recorder.session(record.clone());
     let (mut sender, start) = (Sender::of(&record), Instant::now());
@@ -370,7 +367,7 @@ fn times_are_counted_from_the_first_datagram() {
 #[test]
 fn handles_on_several_threads_lose_nothing() {
     let scratch = Scratch::new();
-    let recorder = Recorder::create(&scratch.0, "").unwrap();
+    let recorder = Recorder::create(&scratch.path, "").unwrap();
     std::thread::scope(|scope| {
         for number in 1..=4u8 {
             let recorder = recorder.clone();

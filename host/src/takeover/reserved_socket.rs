@@ -104,60 +104,45 @@ fn listen_beside(path: &Path) -> io::Result<(PathBuf, UnixListener)> {
 mod tests {
     use super::*;
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("introd-socket-{name}-{}", std::process::id()));
-            std::fs::create_dir_all(&folder).unwrap();
-            Self(folder)
-        }
-
-        fn names(&self) -> Vec<String> {
-            let entries = std::fs::read_dir(&self.0).unwrap();
-            let mut names: Vec<_> =
-                entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
-            names.sort();
-            names
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
     }
 
     #[test]
     fn it_takes_the_place_of_a_socket_and_of_nothing_else() {
-        let folder = Folder::new("place");
-        let path = folder.0.join("socket");
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let path = folder.join("socket");
         let (_first, inode) = ReservedSocket::make(&path).unwrap().open().unwrap();
         let (_second, other) = ReservedSocket::make(&path).unwrap().open().unwrap();
         assert_ne!(inode, other);
         assert_eq!(std::fs::symlink_metadata(&path).unwrap().mode() & 0o777, 0o600);
 
-        let file = folder.0.join("settings.xml");
+        let file = folder.join("settings.xml");
         std::fs::write(&file, "precious").unwrap();
-        let link = folder.0.join("link");
+        let link = folder.join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        for taken in [&file, &link, &folder.0] {
+        for taken in [file.as_path(), &link, folder] {
             let error = ReservedSocket::make(taken).unwrap_err().to_string();
             assert!(error.contains("is no Unix socket") && error.contains(&taken.display().to_string()), "{error}");
         }
         // What comes to the path later is not destroyed either.
-        let late = folder.0.join("late");
+        let late = folder.join("late");
         let reserved = ReservedSocket::make(&late).unwrap();
         std::fs::write(&late, "precious").unwrap();
         assert!(reserved.open().is_err());
         assert_eq!([&file, &late].map(|file| std::fs::read_to_string(file).unwrap()), ["precious"; 2]);
-        assert_eq!(folder.names(), ["late", "link", "settings.xml", "socket"]);
+        assert_eq!(names(folder), ["late", "link", "settings.xml", "socket"]);
     }
 
     #[test]
     fn a_folder_that_is_missing_is_an_error_that_says_what_to_do() {
-        let folder = Folder::new("missing");
-        let error = ReservedSocket::make(&folder.0.join("missing/socket")).unwrap_err().to_string();
+        let folder = tempfile::tempdir().unwrap();
+        let error = ReservedSocket::make(&folder.path().join("missing/socket")).unwrap_err().to_string();
         assert!(error.contains("a folder that exists"), "{error}");
     }
 }

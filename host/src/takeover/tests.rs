@@ -262,8 +262,8 @@ fn a_process_that_is_told_to_stop_gives_the_takeover_up_whatever_it_waits_for_un
 #[test]
 fn a_new_process_serves_when_it_has_said_so_and_not_before() {
     let (estate, fates) = server(0);
-    let path = std::env::temp_dir().join(format!("introd-serving-{}", std::process::id()));
-    let _ = std::fs::remove_file(&path);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
     let listener = UnixListener::bind(&path).unwrap();
     let its_path = path.clone();
     let new = std::thread::spawn(move || {
@@ -280,5 +280,4 @@ fn a_new_process_serves_when_it_has_said_so_and_not_before() {
     let result = serve(near, &estate, &Arc::default(), &Pulse::unwatched());
     assert!(matches!(result, Ok(Some(_))), "{result:?}");
     assert_eq!(new.join().unwrap(), 5);
-    std::fs::remove_file(&path).unwrap();
 }

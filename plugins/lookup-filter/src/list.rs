@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_list_has_its_lines_without_comments_and_is_read_again_if_its_length_or_time_differs() {
-        let path = std::env::temp_dir().join(format!("introd-list-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list");
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let write = |text: &str, time| {
             std::fs::write(&path, text).unwrap();

@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn lists_are_read_anew_when_they_have_changed() {
-        let path = std::env::temp_dir().join(format!("introd-lookup-filter-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list");
         std::fs::write(&path, format!("# banned\n{}\n\n198.51.100.0/24\nchat\n", PeerId([5; 32]))).unwrap();
         let xml = format!("<Config><rule><action>deny</action><asker>@{}</asker></rule></Config>", path.display());
         let settings: Settings = Config::new(&xml, "").parse().unwrap();

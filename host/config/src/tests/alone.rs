@@ -8,7 +8,7 @@ use crate::{Application, ConnectDefault, LookupMode, Problem, Problems};
 
 fn read(text: &str) -> Result<Option<(Application, Vec<Problem>)>, Problems> {
     let folder = Folder::new().with("lua/club/Application.xml", text);
-    Application::read_alone(&folder.0.join("lua/club/Application.xml"))
+    Application::read_alone(&folder.0.path().join("lua/club/Application.xml"))
 }
 
 #[test]

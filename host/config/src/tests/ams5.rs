@@ -59,7 +59,7 @@ fn each_stock_file_may_stand_in_the_folder_of_an_application() {
         let folder = Folder::new().with("ams.ini", fs::read(stock().join("ams.ini")).unwrap());
         folder.put(&format!("lua/copied/{name}"), fs::read(&file).unwrap());
         let dir = folder.conf();
-        let loaded = Loader { dir: &dir, root: &folder.0, environment: &|_| None }.load().unwrap();
+        let loaded = Loader { dir: &dir, root: folder.0.path(), environment: &|_| None }.load().unwrap();
         assert!(loaded.broken.is_empty(), "{name}: {:?}", loaded.broken);
         let is_application = loaded.config.default_adaptor.default_vhost.applications.contains_key("copied");
         assert_eq!(is_application, name == "Application.xml", "{name}");

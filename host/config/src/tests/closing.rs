@@ -16,7 +16,7 @@ fn club() -> Folder {
 }
 
 pub(super) fn load(folder: &Folder) -> Result<Loaded, Problems> {
-    Loader { dir: &folder.conf(), root: &folder.0, environment: &|_| None }.load()
+    Loader { dir: &folder.conf(), root: folder.0.path(), environment: &|_| None }.load()
 }
 
 pub(super) fn registered<'a>(loaded: &'a Loaded, name: &str) -> Option<&'a Registered> {
@@ -61,7 +61,7 @@ const GONE: [Change; 3] = [
 fn a_broken_application_is_closed_at_the_start() {
     for (what, change) in BROKEN {
         let folder = club();
-        change(&folder.0.join("lua/club"));
+        change(&folder.0.path().join("lua/club"));
         let loaded = load(&folder).unwrap();
         let club = registered(&loaded, "club").unwrap_or_else(|| panic!("{what}: the application is not there"));
         assert!(club.closed.is_some(), "{what}");
@@ -76,7 +76,7 @@ fn a_working_application_stays_whole_when_its_files_break_or_go() {
         let folder = club();
         let old = load(&folder).unwrap();
         assert_eq!(registered(&old, "club").unwrap().closed, None);
-        change(&folder.0.join("lua/club"));
+        change(&folder.0.path().join("lua/club"));
         folder.put("lua/other/main.lua", "");
         let mut new = load(&folder).unwrap();
         let kept = new.take_over(&old.config, &old.files).unwrap();
@@ -140,7 +140,7 @@ fn a_link_that_leads_nowhere_is_not_taken_for_no_file() {
 #[test]
 fn applications_that_cannot_be_listed_keep_the_server_from_starting() {
     let folder = Folder::new();
-    fs::write(folder.0.join("lua"), "").unwrap();
+    fs::write(folder.0.path().join("lua"), "").unwrap();
     let problems = load(&folder).unwrap_err().to_string();
     assert!(problems.contains("lua: error: the folder cannot be listed: "), "{problems}");
 }
@@ -153,12 +153,12 @@ fn what_is_closed_is_named_by_its_own_folder() {
         .with("lua/two/b/Application.xml", "<Application>");
     let loaded = load(&folder).unwrap();
     let closed = registered(&loaded, "b").unwrap();
-    assert_eq!((&closed.folder, closed.closed.is_some()), (&folder.0.join("lua/two/b"), true));
+    assert_eq!((&closed.folder, closed.closed.is_some()), (&folder.0.path().join("lua/two/b"), true));
     // One that comes broken at a reload, too.
     folder.put("lua/two/c/Application.xml", "<Application>");
     let mut new = load(&folder).unwrap();
     new.take_over(&loaded.config, &loaded.files).unwrap();
-    assert_eq!(registered(&new, "c").unwrap().folder, folder.0.join("lua/two/c"));
+    assert_eq!(registered(&new, "c").unwrap().folder, folder.0.path().join("lua/two/c"));
 }
 
 #[test]

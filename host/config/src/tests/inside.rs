@@ -168,7 +168,7 @@ fn a_closed_application_loads_nothing() {
 fn checking_tells_of_an_application_that_is_closed() {
     // Its virtual host looks for applications in a folder that is named in full.
     let folder = Folder::new().with("lua/torn/Application.xml", "<Application>");
-    let vhost = format!("<VirtualHost><AppsDir>{}/lua</AppsDir></VirtualHost>", folder.0.display());
+    let vhost = format!("<VirtualHost><AppsDir>{}/lua</AppsDir></VirtualHost>", folder.0.path().display());
     let folder = folder.with("_defaultRoot_/_defaultVHost_/Vhost.xml", vhost);
     let loaded = Config::load(Some(&folder.conf())).unwrap();
     let (diagnostics, closed) = (loaded.diagnostics(false), loaded.closed());
@@ -211,7 +211,7 @@ fn an_application_is_closed_for_what_is_wrong_and_not_for_what_is_odd() {
 #[test]
 fn relative_paths_count_from_the_folder_that_holds_the_files() {
     let folder = Folder::new();
-    assert_eq!(Config::load(Some(&folder.conf())).unwrap().config.root, folder.0);
+    assert_eq!(Config::load(Some(&folder.conf())).unwrap().config.root, folder.0.path());
 }
 
 #[test]

@@ -19,26 +19,25 @@ mod tables;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
 
 use crate::load::Loader;
 use crate::{Loaded, Problems};
 
 /// A folder with `conf` in it, gone after the test.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("introd-config-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(path.join("conf")).unwrap();
-        Self(path)
+        let folder = Self(tempfile::tempdir().unwrap());
+        fs::create_dir_all(folder.conf()).unwrap();
+        folder
     }
 
     /// Writes a file; the path counts from `conf`, or from the folder above if it begins with `lua`.
     fn put(&self, path: &str, content: impl AsRef<[u8]>) {
-        let path = if path.starts_with("lua") { self.0.join(path) } else { self.conf().join(path) };
+        let path = if path.starts_with("lua") { self.0.path().join(path) } else { self.conf().join(path) };
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
@@ -49,7 +48,7 @@ impl Folder {
     }
 
     fn conf(&self) -> PathBuf {
-        self.0.join("conf")
+        self.0.path().join("conf")
     }
 
     fn load(&self) -> Result<Loaded, Problems> {
@@ -65,7 +64,8 @@ impl Folder {
     fn problems(&self) -> String {
         let dir = self.conf();
         let loaded =
-            Loader { dir: &dir, root: &self.0, environment: &|name| (name == "HOME").then(|| "/root".into()) }.load();
+            Loader { dir: &dir, root: self.0.path(), environment: &|name| (name == "HOME").then(|| "/root".into()) }
+                .load();
         let problems = match loaded {
             Ok(loaded) => {
                 let broken = loaded.broken.into_iter().flat_map(|broken| broken.problems);
@@ -74,12 +74,6 @@ impl Folder {
             Err(Problems(problems)) => problems,
         };
         let lines: Vec<String> = problems.iter().map(|problem| format!("{problem}\n")).collect();
-        lines.concat().replace(&format!("{}/", self.0.display()), "")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        lines.concat().replace(&format!("{}/", self.0.path().display()), "")
     }
 }

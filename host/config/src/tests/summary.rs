@@ -53,8 +53,8 @@ fn every_setting_that_is_told_is_told_as_it_stands() {
         .with("lua/broken/Application.xml", "<Application>")
         .with("lua/own/Application.xml", own)
         .with("lua/plain/main.lua", "");
-    std::fs::create_dir(folder.0.join("c")).unwrap();
-    let text = load(&folder).unwrap().config.to_string().replace(&folder.0.display().to_string(), "/srv");
+    std::fs::create_dir(folder.0.path().join("c")).unwrap();
+    let text = load(&folder).unwrap().config.to_string().replace(&folder.0.path().display().to_string(), "/srv");
     assert_eq!(text, include_str!("summary.txt"), "{text}");
 }
 

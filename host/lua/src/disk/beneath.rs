@@ -127,36 +127,32 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
 
+    use tempfile::TempDir;
+
     use super::*;
 
-    struct Folders(PathBuf);
+    struct Folders(TempDir);
 
     impl Folders {
         /// An application's folder `app`, and a file outside it.
-        fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("introd-beneath-{name}-{}", std::process::id()));
-            let _ = std::fs::remove_dir_all(&folder);
-            std::fs::create_dir_all(folder.join("app/sub")).unwrap();
-            std::fs::write(folder.join("secret"), "secret").unwrap();
-            std::fs::write(folder.join("app/plain"), "0123456789").unwrap();
-            std::fs::write(folder.join("app/sub/deep"), "deep").unwrap();
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let at = |name: &str| folder.path().join(name);
+            std::fs::create_dir_all(at("app/sub")).unwrap();
+            std::fs::write(at("secret"), "secret").unwrap();
+            std::fs::write(at("app/plain"), "0123456789").unwrap();
+            std::fs::write(at("app/sub/deep"), "deep").unwrap();
             Self(folder)
         }
 
         fn app(&self) -> PathBuf {
-            self.0.join("app")
-        }
-    }
-
-    impl Drop for Folders {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
+            self.0.path().join("app")
         }
     }
 
     #[test]
     fn files_of_the_folder_are_read_up_to_a_bound() {
-        let folders = Folders::new("bound");
+        let folders = Folders::new();
         let app = folders.app();
         assert_eq!(read(&app, "plain", 10).unwrap(), b"0123456789");
         assert_eq!(read(&app, "./sub/./deep", 10).unwrap(), b"deep");
@@ -169,16 +165,16 @@ mod tests {
 
     #[test]
     fn nothing_outside_the_folder_is_reached_by_a_name_or_a_link() {
-        let folders = Folders::new("outside");
+        let folders = Folders::new();
         let app = folders.app();
         symlink("../secret", app.join("out")).unwrap();
-        symlink(folders.0.join("secret"), app.join("absolute")).unwrap();
+        symlink(folders.0.path().join("secret"), app.join("absolute")).unwrap();
         symlink("..", app.join("up")).unwrap();
         symlink("/proc/self/root", app.join("root")).unwrap();
         symlink("circle", app.join("circle")).unwrap();
         symlink("sub/deep", app.join("within")).unwrap();
         let long = "x/".repeat(MAX_NAME) + "x";
-        let absolute = folders.0.join("secret").display().to_string();
+        let absolute = folders.0.path().join("secret").display().to_string();
         for name in [
             "../secret",
             "sub/../../secret",
@@ -212,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_no_regular_file_is_not_opened() {
-        let folders = Folders::new("regular");
+        let folders = Folders::new();
         let app = folders.app();
         let fifo = app.join("fifo");
         assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -225,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_written_replaced_or_removed_is_in_another_state() {
-        let folders = Folders::new("state");
+        let folders = Folders::new();
         let app = folders.app();
         let mut states = vec![state(&app, "plain")];
         std::fs::write(app.join("plain"), "longer than before").unwrap();

@@ -168,50 +168,34 @@ impl Watched {
 mod tests {
     use super::*;
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("introd-disk-{name}-{}", std::process::id()));
-            std::fs::create_dir_all(&folder).unwrap();
-            Self(folder)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
     fn wait<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
     #[test]
     fn files_are_read_and_changes_are_told() {
-        let (folder, disk) = (Folder::new("changes"), DiskThread::looking_every(Duration::from_millis(5)));
-        let path = folder.0.join("list");
-        assert!(wait(disk.read(&folder.0, "list", 9)).unwrap_err().contains("there is no file"));
-        let first = disk.watch(&folder.0, "list", None);
+        let (folder, disk) = (tempfile::tempdir().unwrap(), DiskThread::looking_every(Duration::from_millis(5)));
+        let path = folder.path().join("list");
+        assert!(wait(disk.read(folder.path(), "list", 9)).unwrap_err().contains("there is no file"));
+        let first = disk.watch(folder.path(), "list", None);
         // The watch has begun before the read: jobs are done in their order.
-        assert!(wait(disk.read(&folder.0, "list", 9)).is_err());
+        assert!(wait(disk.read(folder.path(), "list", 9)).is_err());
         std::fs::write(&path, "a").unwrap();
         let there = wait(first).unwrap();
         assert!(matches!(there, FileState::Present { size: 1, .. }));
-        assert_eq!(wait(disk.read(&folder.0, "list", 9)).unwrap(), b"a");
+        assert_eq!(wait(disk.read(folder.path(), "list", 9)).unwrap(), b"a");
         // What has changed before the next watch begins is told at once.
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(wait(disk.watch(&folder.0, "list", Some(there))).unwrap(), FileState::Absent);
+        assert_eq!(wait(disk.watch(folder.path(), "list", Some(there))).unwrap(), FileState::Absent);
     }
 
     #[test]
     fn watches_are_bounded_and_those_that_nobody_waits_for_make_room() {
-        let folder = Folder::new("bound");
+        let folder = tempfile::tempdir().unwrap();
         let mut watched = Watched { watches: Vec::new(), look_at: Instant::now(), look_every: Duration::ZERO };
         let add = |watched: &mut Watched| {
             let (reply, answer) = oneshot::channel();
-            watched.add(Watch { folder: folder.0.clone(), name: "none".to_owned(), known: None, reply });
+            watched.add(Watch { folder: folder.path().to_owned(), name: "none".to_owned(), known: None, reply });
             answer
         };
         let mut answers: Vec<_> = (0..MAX_WATCHES).map(|_| add(&mut watched)).collect();

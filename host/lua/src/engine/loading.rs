@@ -104,23 +104,23 @@ mod tests {
 
     #[test]
     fn what_cannot_be_looked_at_counts_as_a_script_and_only_what_is_not_there_as_none() {
-        let folder = std::env::temp_dir().join(format!("introd-loading-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        assert_eq!(main_file(&folder), None);
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        assert_eq!(main_file(folder), None);
         let named = format!("{}.lua", folder.file_name().unwrap().to_string_lossy());
         std::fs::write(folder.join(&named), "").unwrap();
-        assert_eq!(main_file(&folder).as_ref(), Some(&named));
+        assert_eq!(main_file(folder).as_ref(), Some(&named));
         // A link that leads nowhere is a script that does not load.
         std::os::unix::fs::symlink("/nonexistent", folder.join(MAIN)).unwrap();
-        assert_eq!(main_file(&folder).as_deref(), Some(MAIN));
-        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(main_file(folder).as_deref(), Some(MAIN));
     }
 
     #[test]
     fn files_are_loaded_up_to_a_bound_and_only_by_plain_paths() {
-        let folder = std::env::temp_dir().join(format!("introd-loading-paths-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         std::fs::create_dir_all(folder.join("sub")).unwrap();
-        let (lua, sources) = (Lua::new(), Sources::new(&folder, &[]));
+        let (lua, sources) = (Lua::new(), Sources::new(folder, &[]));
         let file = |bytes: u64| std::fs::write(folder.join("a.lua"), vec![b' '; bytes as usize]).unwrap();
         file(MAX_FILE);
         assert!(sources.load(&lua, "a.lua").is_ok() && sources.load(&lua, "./a.lua").is_ok());
@@ -132,6 +132,5 @@ mod tests {
         }
         file(MAX_FILE + 1);
         assert!(sources.load(&lua, "a.lua").unwrap_err().to_string().contains("larger than"));
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -50,8 +50,9 @@ mod tests {
 
     #[test]
     fn scripts_have_changed_if_any_of_them_has_and_nothing_else_counts() {
-        let folder = std::env::temp_dir().join(format!("introd-script-files-{}", std::process::id()));
-        let deep = |levels: usize| (0..levels).fold(folder.clone(), |folder, _| folder.join("in"));
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let deep = |levels: usize| (0..levels).fold(folder.to_owned(), |folder, _| folder.join("in"));
         std::fs::create_dir_all(deep(MAX_DEPTH + 1)).unwrap();
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let write = |path: &Path, text: &str, time: SystemTime| {
@@ -61,7 +62,7 @@ mod tests {
         let (first, second, inner) = (folder.join("a.lua"), folder.join("b.lua"), deep(MAX_DEPTH).join("c.lua"));
         let all = [&first, &second, &inner];
         all.iter().for_each(|path| write(path, "1", time));
-        let state = || ScriptFiles::of(&folder);
+        let state = || ScriptFiles::of(folder);
         let before = state();
         assert_eq!(before.files, 3);
         for path in all {
@@ -81,6 +82,5 @@ mod tests {
             std::fs::write(folder.join(format!("{number}.lua")), "").unwrap();
         }
         assert_eq!(state().files, MAX_FILES);
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

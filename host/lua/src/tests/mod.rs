@@ -51,35 +51,26 @@ use crate::testing::{self, Stage};
 use introd_config::Application;
 use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, Commands, SendError};
 use introd_policy::{InstanceName, RequestId, Verdict};
+use tempfile::TempDir;
 
 /// A folder with a script, gone when dropped.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
     fn new(main: &str) -> Self {
-        static LAST: AtomicU32 = AtomicU32::new(0);
-        let number = LAST.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("introd-script-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        let folder = Self(path);
+        let folder = Self(tempfile::tempdir().unwrap());
         folder.write("main.lua", main);
         folder
     }
 
     fn write(&self, name: &str, text: &str) {
-        let path = self.0.join(name);
+        let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
     fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        self.0.path()
     }
 }
 

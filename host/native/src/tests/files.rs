@@ -2,32 +2,32 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use introd_policy::Verdict;
+use tempfile::TempDir;
 
 use super::fake::{Kind, registry_table, table};
 use crate::Library;
 
 /// A folder for one test.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder {
+    path: PathBuf,
+    _kept: TempDir,
+}
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("introd-native-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder.canonicalize().unwrap())
+        let folder = tempfile::tempdir().unwrap();
+        Self { path: folder.path().canonicalize().unwrap(), _kept: folder }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// A file with that text.
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
@@ -53,23 +53,17 @@ impl Folder {
 
     /// Puts a library in the place of whatever has that name, as installers do. Its entry has that name, and the plugin that.
     fn install(&self, name: &str, entry: &str, plugin: &str) -> PathBuf {
-        let (source, built, path) = (self.file("plugin.c", SOURCE), self.0.join("built"), self.0.join(name));
+        let (source, built, path) = (self.file("plugin.c", SOURCE), self.path.join("built"), self.path.join(name));
         let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugin-api/include");
         let mut cc = Command::new("cc");
         cc.args(["-std=c11", "-fPIC", "-shared"]).arg("-I").arg(include).arg("-o").arg(&built).arg(source);
-        let loads = self.0.join("loads");
+        let loads = self.path.join("loads");
         cc.arg(format!("-DENTRY={entry}")).arg(format!("-DNAME=\"{plugin}\""));
         cc.arg(format!("-DLOADS=\"{}\"", loads.display()));
         let compiled = cc.output().unwrap();
         assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
         std::fs::rename(built, &path).unwrap();
         path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

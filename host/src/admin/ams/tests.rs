@@ -291,12 +291,10 @@ async fn without_passwords_this_machine_reads_and_does_not_act() {
 #[tokio::test]
 async fn http_commands_say_which_methods_are_taken() {
     let with = |users: &str| {
-        let folder = std::env::temp_dir().join(format!("introd-http-{}-{}", std::process::id(), users.len()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let text = format!("<Root><AdminServer><HTTPCommands>{users}</HTTPCommands></AdminServer></Root>");
-        std::fs::write(folder.join("Users.xml"), text).unwrap();
-        let http = Config::load(Some(&folder)).unwrap().config.users.http;
-        std::fs::remove_dir_all(folder).unwrap();
+        std::fs::write(folder.path().join("Users.xml"), text).unwrap();
+        let http = Config::load(Some(folder.path())).unwrap().config.users.http;
         Stage::with_login(|config| config.users.http = http)
     };
     let of_adobe = with("<Allow>ping</Allow><Deny>All</Deny><Order>Deny,Allow</Order>");

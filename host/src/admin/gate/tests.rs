@@ -80,12 +80,9 @@ async fn access_rules_of_the_administration_and_of_each_user_hold() {
     let gate = Gate::new(None);
     let only = |text: &str| {
         let rules = format!("<Root><Server><AdminServer><Allow>{text}</Allow></AdminServer></Server></Root>");
-        let folder = std::env::temp_dir().join(format!("introd-gate-{}-{text}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("Server.xml"), rules).unwrap();
-        let access = Config::load(Some(&folder)).unwrap().config.server.admin.access;
-        std::fs::remove_dir_all(folder).unwrap();
-        access
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Server.xml"), rules).unwrap();
+        Config::load(Some(folder.path())).unwrap().config.server.admin.access
     };
     let near = only(LOCAL);
     let config = config(|config| {

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use introd_config::{Application, Config, Registered};
 use introd_policy::{AppActor, AppActors, Opening, RequestId};
+use tempfile::TempDir;
 
 use super::*;
 use crate::apps::tests::{localhost, plugins, request};
@@ -55,34 +56,17 @@ fn applications(folder: &Path, change: impl FnOnce(&mut Application)) -> (Arc<Ap
     (Arc::new(Applications::new(config, Some(Arc::new(Policy(Arc::clone(&policies)))), plugins())), policies)
 }
 
-/// A folder that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("introd-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn a_script_is_loaded_again_once_for_each_change_of_its_folder_if_it_is_watched() {
     for is_watched in [true, false] {
-        let folder = Folder::new(&format!("watched-{is_watched}"));
-        let (applications, policies) = applications(&folder.0, |settings| settings.script.watch = is_watched);
+        let folder = tempfile::tempdir().unwrap();
+        let (applications, policies) = applications(folder.path(), |settings| settings.script.watch = is_watched);
         let _seat = applications.admit(0, &request("rtmfp://host/club"), localhost()).unwrap();
         let mut watch = Watch::default();
         let mut reloads = Vec::new();
         for file in [None, None, Some("main.lua"), None, Some("other.lua"), None] {
             if let Some(file) = file {
-                std::fs::write(folder.0.join(file), "").unwrap();
+                std::fs::write(folder.path().join(file), "").unwrap();
             }
             watch.look(&applications);
             reloads.push(policies.reloads.load(Ordering::Relaxed));
@@ -159,10 +143,10 @@ fn the_end_of_a_server_does_not_wait_for_a_caretaker_that_hangs() {
 
 #[test]
 fn a_change_of_the_library_concerns_all_applications_that_use_it_and_one_of_a_folder_its_own() {
-    let (own, library) = (Folder::new("own"), Folder::new("library"));
-    let (applications, policies) = applications(&own.0, |settings| {
+    let (own, library) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (applications, policies) = applications(own.path(), |settings| {
         settings.script.watch = true;
-        settings.script.library = vec![library.0.clone()];
+        settings.script.library = vec![library.path().to_owned()];
     });
     let mut config = Config::clone(&applications.config());
     let vhost = &mut config.default_adaptor.default_vhost;
@@ -174,8 +158,8 @@ fn a_change_of_the_library_concerns_all_applications_that_use_it_and_one_of_a_fo
         .map(|path| applications.admit(0, &request(&format!("rtmfp://host/{path}")), localhost()).unwrap());
     let mut watch = Watch::default();
     watch.look(&applications);
-    let mut reloads = |folder: &Folder, file: &str| {
-        std::fs::write(folder.0.join(file), "").unwrap();
+    let mut reloads = |folder: &TempDir, file: &str| {
+        std::fs::write(folder.path().join(file), "").unwrap();
         watch.look(&applications);
         policies.reloads.swap(0, Ordering::Relaxed)
     };

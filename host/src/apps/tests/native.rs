@@ -5,33 +5,33 @@ use std::process::Command;
 use std::sync::Arc;
 
 use introd_config::{Application, Config, Plugin, XmlSettings};
+use tempfile::TempDir;
 
 use super::{localhost, plugins, request};
 use crate::apps::Applications;
 
 /// The example of a plugin in C, as a library that is removed at the end.
-struct Example(PathBuf);
+struct Example(TempDir);
 
 impl Example {
-    fn new(name: &str) -> Self {
+    fn new() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let library = std::env::temp_dir().join(format!("introd-{name}-{}.so", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let library = library_in(&folder);
         let mut cc = Command::new("cc");
         cc.args(["-std=c11", "-fPIC", "-shared", "-I"]).arg(root.join("plugin-api/include")).arg("-o").arg(&library);
         let compiled = cc.arg(root.join("plugins/c-example/example.c")).output().unwrap();
         assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-        Self(library)
+        Self(folder)
     }
 
     fn plugin(&self) -> Plugin {
-        Plugin { path: self.0.clone(), config: XmlSettings::default() }
+        Plugin { path: library_in(&self.0), config: XmlSettings::default() }
     }
 }
 
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
+fn library_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("example.so")
 }
 
 fn with_plugins(all: &[Plugin]) -> Config {
@@ -50,7 +50,7 @@ fn applications(config: Config) -> Arc<Applications> {
 
 #[test]
 fn an_instance_with_a_plugin_has_a_say_while_it_has_it() {
-    let example = Example::new("has-a-say");
+    let example = Example::new();
     let applications = applications(with_plugins(&[example.plugin()]));
     let seat = applications.admit(0, &request("rtmfp://host/app"), localhost()).unwrap();
     let instance = seat.instance();
@@ -66,7 +66,7 @@ fn an_instance_with_a_plugin_has_a_say_while_it_has_it() {
 
 #[test]
 fn the_plugins_end_with_the_server_though_instances_still_have_them() {
-    let example = Example::new("ends");
+    let example = Example::new();
     let applications = applications(with_plugins(&[example.plugin()]));
     let seat = applications.admit(0, &request("rtmfp://host/app"), localhost()).unwrap();
     let plugin = Arc::downgrade(&applications.plugins().instances()[0]);

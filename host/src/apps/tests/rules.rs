@@ -71,12 +71,11 @@ fn a_client_is_refused_by_the_access_rules_of_its_own_adaptor_and_virtual_host()
 
 /// The access rules that deny the addresses of one network.
 fn all_but_one_network() -> Access {
-    let folder = std::env::temp_dir().join(format!("introd-rules-{}", std::process::id()));
-    std::fs::create_dir_all(folder.join("_defaultRoot_")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("_defaultRoot_")).unwrap();
     let xml = "<Adaptor><Allow>all</Allow><Deny>192.0.2</Deny><Order>Allow,Deny</Order></Adaptor>";
-    std::fs::write(folder.join("_defaultRoot_/Adaptor.xml"), xml).unwrap();
-    let loaded = Config::load(Some(&folder)).unwrap_or_else(|problems| panic!("{problems}"));
-    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::write(folder.path().join("_defaultRoot_/Adaptor.xml"), xml).unwrap();
+    let loaded = Config::load(Some(folder.path())).unwrap_or_else(|problems| panic!("{problems}"));
     loaded.config.default_adaptor.access
 }
 

@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn the_password_is_the_first_line_of_a_file() {
-        let path = std::env::temp_dir().join(format!("introd-login-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
         std::fs::write(&path, "open sesame\r\nnot this\n").unwrap();
         let header = authorization("Aladdin", Some(&path)).unwrap();
         assert_eq!(header, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
@@ -77,6 +78,6 @@ mod tests {
         assert!(authorization("Aladdin", Some(&path)).is_err(), "an empty one");
         std::fs::remove_file(&path).unwrap();
         let error = authorization("Aladdin", Some(&path)).unwrap_err();
-        assert!(format!("{error:#}").contains("introd-login-"), "{error:#}");
+        assert!(format!("{error:#}").contains("password"), "{error:#}");
     }
 }

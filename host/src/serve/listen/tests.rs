@@ -1,7 +1,6 @@
 //! Which sockets each worker has, and what stands behind them.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use super::*;
 
@@ -78,25 +77,16 @@ fn an_optional_address_is_left_out_where_the_machine_has_no_ipv6() {
     assert!(unless_missing(Ok(5), true).is_ok_and(|bound| bound == Some(5)));
 }
 
-/// A folder of configuration that goes away.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// The set of ports for workers that this text names.
-fn port_set(name: &str, text: &str, public: &str) -> PortSet {
-    let folder = Folder(std::env::temp_dir().join(format!("introd-{name}-{}", std::process::id())));
-    let adaptor = folder.0.join("conf/_defaultRoot_");
+fn port_set(text: &str, public: &str) -> PortSet {
+    let folder = tempfile::tempdir().unwrap();
+    let adaptor = folder.path().join("conf/_defaultRoot_");
     std::fs::create_dir_all(&adaptor).unwrap();
     let xml = format!(
         "<Adaptor><RTMFP><Core><HostPortList><HostPort public=\"{public}\">{text}</HostPort></HostPortList></Core></RTMFP></Adaptor>"
     );
     std::fs::write(adaptor.join("Adaptor.xml"), xml).unwrap();
-    let loaded = Config::load(Some(&folder.0.join("conf"))).unwrap_or_else(|problems| panic!("{problems}"));
+    let loaded = Config::load(Some(&folder.path().join("conf"))).unwrap_or_else(|problems| panic!("{problems}"));
     loaded.config.default_adaptor.core_ports[0].clone()
 }
 
@@ -120,7 +110,7 @@ fn two_ports() -> [UdpSocket; 2] {
 fn each_worker_has_a_port_of_its_own_from_each_set() {
     let held = two_ports();
     let ports = held.each_ref().map(|socket| socket.local_address().port());
-    let set = port_set("each", &format!("127.0.0.1:{}-{}", ports[0], ports[1]), "198.51.100.7:4000-4001");
+    let set = port_set(&format!("127.0.0.1:{}-{}", ports[0], ports[1]), "198.51.100.7:4000-4001");
     let config = Config {
         default_adaptor: introd_config::Adaptor {
             listen: vec![at(any_port())],

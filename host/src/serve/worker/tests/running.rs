@@ -40,8 +40,8 @@ fn a_worker_that_polls_busily_does_the_same() {
 
 fn serves_a_client(busy_poll: Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let name = format!("introd-worker-{}-{}.recording.json", std::process::id(), busy_poll.as_micros());
-    let path = std::env::temp_dir().join(name);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("introd.recording.json");
     let recorder = Recorder::create(&path, "a worker").unwrap();
     let mut config = Config::built_in();
     config.server.busy_poll = busy_poll;
@@ -99,7 +99,6 @@ fn serves_a_client(busy_poll: Duration) {
     assert!(directory.directory.is_empty() && directory.applications.clients() == 0);
     let summary = recorder.finish().unwrap();
     assert_eq!(summary.sessions, 1);
-    std::fs::remove_file(path).unwrap();
 }
 
 /// A worker with these sockets, and what tells it to stop.

@@ -6,9 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigEvent, SigSet, SigevNotify, Signal};
-use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
-use nix::time::ClockId;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::timer::Timer;
 
 /// How much CPU time is between two ticks. The kernel may be late by one of its own, which are up to 10 ms apart.
 const EVERY: Duration = Duration::from_millis(5);
@@ -48,11 +47,26 @@ fn begin(on_tick: fn()) -> Result<Timer, Errno> {
     }))?;
     // It may have been blocked by whoever started this process.
     SigSet::from(SIGNAL).thread_unblock()?;
+    timer()
+}
+
+/// A timer that sends the signal to this thread, and runs.
+#[cfg(target_env = "gnu")]
+fn timer() -> Result<Timer, Errno> {
+    use nix::sys::signal::{SigEvent, SigevNotify};
+    use nix::sys::timer::{Expiration, TimerSetTimeFlags};
+
     let thread_id = rustix::thread::gettid().as_raw_nonzero().get();
     let event = SigEvent::new(SigevNotify::SigevThreadId { signal: SIGNAL, thread_id, si_value: 0 });
-    let mut timer = Timer::new(ClockId::CLOCK_THREAD_CPUTIME_ID, event)?;
+    let mut timer = Timer::new(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID, event)?;
     timer.set(Expiration::Interval(EVERY.into()), TimerSetTimeFlags::empty())?;
     Ok(timer)
+}
+
+/// With other C libraries than glibc, nix has no timer that sends its signal to one thread.
+#[cfg(not(target_env = "gnu"))]
+fn timer() -> Result<Timer, Errno> {
+    Err(Errno::ENOSYS)
 }
 
 /// Has this thread do without ticks, as if the system gave none.

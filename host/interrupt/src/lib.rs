@@ -21,7 +21,7 @@ use mlua::{HookTriggers, Lua, Result, Thread, VmState};
 pub use resume::resume_function;
 
 /// Where the system gives no ticks the script is stopped after so many instructions, each of which may be a call that takes long.
-const INSTRUCTIONS: u32 = 8;
+const INSTRUCTIONS: c_int = 8;
 
 thread_local! {
     /// The coroutine that runs on this thread; null if none does.
@@ -52,7 +52,7 @@ pub fn install(lua: &Lua, check: impl Fn(&Lua) -> Result<VmState> + 'static) -> 
     let between = if ticks::start(on_tick) {
         HookTriggers::new()
     } else {
-        HookTriggers::new().every_nth_instruction(INSTRUCTIONS)
+        HookTriggers::new().every_nth_instruction(INSTRUCTIONS.unsigned_abs())
     };
     lua.set_global_hook(between, move |lua, _| check(lua))
 }
@@ -74,17 +74,32 @@ pub fn release(lua: &Lua) -> Result<()> {
 }
 
 /// Stops the coroutine that runs after each so many instructions: never, if that is 0.
-fn set(lua: &Lua, instructions: u32) -> Result<()> {
-    // SAFETY: the state is that of the coroutine that runs, and the hook is mlua's.
-    unsafe { lua.exec_raw((), |state| set_hook(state, instructions as c_int)) }
+fn set(lua: &Lua, instructions: c_int) -> Result<()> {
+    let set = |state| {
+        // To set it takes longer the deeper calls are nested: it is set only if that changes something.
+        // SAFETY: the state is that of the coroutine that runs, and the hook is mlua's.
+        unsafe {
+            let is_so =
+                (ffi::lua_gethookcount(state), ffi::lua_gethookmask(state)) == (instructions, mask(instructions));
+            if !is_so {
+                set_hook(state, instructions);
+            }
+        }
+    };
+    // SAFETY: the function leaves the stack as it is.
+    unsafe { lua.exec_raw((), set) }
 }
 
 /// # Safety
 /// The state is that of a coroutine that is alive, on this thread.
 unsafe fn set_hook(state: *mut lua_State, instructions: c_int) {
-    let mask = if instructions == 0 { 0 } else { ffi::LUA_MASKCOUNT };
     // SAFETY: the caller says so; a VM without a hook is left as it is.
-    unsafe { ffi::lua_sethook(state, HOOK.get().copied(), mask, instructions) };
+    unsafe { ffi::lua_sethook(state, HOOK.get().copied(), mask(instructions), instructions) };
+}
+
+/// For which events the hook is called.
+fn mask(instructions: c_int) -> c_int {
+    if instructions == 0 { 0 } else { ffi::LUA_MASKCOUNT }
 }
 
 /// What a signal does: it stops the script of the thread that it has interrupted.

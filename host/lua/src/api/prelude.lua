@@ -3,7 +3,7 @@ local native, application, Client, methods = ...
 
 local error, getmetatable, next, rawset, select, type = error, getmetatable, next, rawset, select, type
 local setmetatable, pack, unpack = native.plain.setmetatable, table.pack, native.plain.unpack
-local wait, on_time = native.wait, native.on_time
+local wait = native.wait
 
 -- The host's functions --------------------------------------------------------------------------------------------------
 
@@ -269,7 +269,6 @@ function native.connection_methods:callAndWait(method, ...) return wait(call_and
 -- Other files of the application ----------------------------------------------------------------------------------------
 
 function _G.load(name)
-    on_time()
     return native.load(name)()
 end
 
@@ -277,7 +276,6 @@ local loaded = {}
 function _G.require(name)
     local value = loaded[name]
     if value == nil then
-        on_time()
         local chunk, file = native.find(name)
         value = chunk(name, file)
         if value == nil then value = loaded[name] end

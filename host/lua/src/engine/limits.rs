@@ -31,10 +31,10 @@ pub(crate) fn text(lua: &Lua, bytes: &[u8]) -> Result<LuaString> {
 
 /// The time that is left for the handler that runs, and the memory that the VM may use.
 ///
-/// The clock of a handler starts when its script is first interrupted, some milliseconds after its begin at most, or before something that may take
-/// long: most handlers have ended by then, and to read the clock costs more than some of them do.
+/// The clock of a handler starts when its script is first interrupted, some milliseconds after its begin at most, or when the host begins something for
+/// it that may take long: most handlers have ended by then, and to read the clock costs more than some of them do.
 pub(crate) struct Budget {
-    time: Cell<Option<Duration>>,
+    time: Option<Duration>,
     memory: usize,
     /// How long the handler had run before it waited.
     used: Cell<Duration>,
@@ -50,7 +50,7 @@ impl Budget {
     /// A budget of so much time for each handler (`None`: no limit), and so many bytes.
     pub(crate) fn new(time: Option<Duration>, memory: usize) -> Self {
         Self {
-            time: Cell::new(time),
+            time,
             memory,
             used: Cell::default(),
             started: Cell::new(None),
@@ -107,7 +107,7 @@ impl Budget {
     /// Whether the handler's time is over. Once it is, it stays so until the handler ends.
     pub(crate) fn is_over(&self) -> bool {
         if !self.is_over.get()
-            && let Some(time) = self.time.get()
+            && let Some(time) = self.time
         {
             let now = Instant::now();
             let started = self.started.get().unwrap_or(now);
@@ -119,7 +119,7 @@ impl Budget {
 
     /// The error that ends a handler whose time is over.
     pub(crate) fn error(&self) -> mlua::Error {
-        let time = self.time.get().unwrap_or_default();
+        let time = self.time.unwrap_or_default();
         mlua::Error::runtime(format!("this handler has run longer than {time:?}, which is all it may"))
     }
 

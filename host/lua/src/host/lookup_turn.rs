@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::shared::Shared;
 
-/// After so many lookups the clock is read at the latest. It is read at once after a handler that may have taken long: the others have run a
-/// few hundred instructions at most.
+/// After so many lookups the clock is read at the latest. It is read at once after a handler that may have taken long, one whose script was
+/// interrupted: all others together have run for some milliseconds since the last interruption, at most.
 const UNREAD: u32 = 8;
 
 /// What is left of a turn for further lookups.

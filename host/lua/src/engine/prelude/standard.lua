@@ -9,26 +9,16 @@ local error, getmetatable, next, rawequal, rawget, rawlen, select, setmetatable,
 local math_type, tointeger = math.type, math.tointeger
 local concat, insert, move, remove, unpack = table.concat, table.insert, table.move, table.remove, table.unpack
 local format, gmatch, rep = string.format, string.gmatch, string.rep
-local is_over, metafield = native.is_over, native.metafield
+local metafield = native.metafield
 
 -- The host's own parts use Lua's functions, not the ones that scripts find in their place.
 native.plain = { setmetatable = setmetatable, unpack = unpack }
 
 -- Bounds ----------------------------------------------------------------------------------------------------------------
 
--- One call of some functions takes long if its arguments are large. A script that calls them often must not make many calls between
--- two checks of the clock.
+-- One call of some functions takes long if its arguments are large, and no limit could end it.
 local LONG = 1 << 12
 local MAX_LENGTH = 1 << 22
-
-local function on_time()
-    if is_over() then native.raise_over() end
-end
-native.on_time = on_time
-
-local function is_long(text)
-    return type(text) == "string" and #text > LONG
-end
 
 local function within(from, to, name)
     if to >= from and (to - from < 0 or to - from >= MAX_LENGTH) then
@@ -67,14 +57,8 @@ _G.tostring = function(...)
     return (text_of((...)))
 end
 
-_G.tonumber = function(...)
-    if is_long((...)) then on_time() end
-    return tonumber(...)
-end
-
 -- Which values belong to `%s` is found out only if one of them has a `__tostring`.
 function string.format(text, ...)
-    on_time()
     local count = select("#", ...)
     if count == 0 then return format(text) end
     local values, is_own = { ... }, false
@@ -93,49 +77,7 @@ end
 function string.rep(text, count, separator)
     -- To repeat an empty text a thousand million times gives an empty text, but would take long.
     if text == "" and (separator == nil or separator == "") then return "" end
-    on_time()
     return rep(text, count, separator)
-end
-
-do
-    local upper, lower, reverse = string.upper, string.lower, string.reverse
-    function string.upper(text)
-        if is_long(text) then on_time() end
-        return upper(text)
-    end
-    function string.lower(text)
-        if is_long(text) then on_time() end
-        return lower(text)
-    end
-    function string.reverse(text)
-        if is_long(text) then on_time() end
-        return reverse(text)
-    end
-end
-
-do
-    local pack, unpack = string.pack, string.unpack
-    local len, offset, codepoint = utf8.len, utf8.offset, utf8.codepoint
-    function string.pack(...)
-        on_time()
-        return pack(...)
-    end
-    function string.unpack(...)
-        on_time()
-        return unpack(...)
-    end
-    function utf8.len(...)
-        on_time()
-        return len(...)
-    end
-    function utf8.offset(...)
-        on_time()
-        return offset(...)
-    end
-    function utf8.codepoint(...)
-        on_time()
-        return codepoint(...)
-    end
 end
 
 -- Lua's own functions compare values of any kind.
@@ -222,7 +164,6 @@ function table.concat(list, separator, from, to)
     local plain = is_plain(list)
     to = whole(to, plain and rawlen(list) or #list, 4, "concat")
     within(from, to, "table.concat")
-    on_time()
     if plain then return concat(list, separator, from, to) end
     return concat(copied(list, from, to), separator, 1, to - from + 1)
 end
@@ -234,10 +175,7 @@ function table.insert(list, ...)
         return insert(list, ...)
     end
     check_list(list, 1, "insert")
-    if is_plain(list) then
-        if count ~= 1 and rawlen(list) > LONG then on_time() end
-        return insert(list, ...)
-    end
+    if is_plain(list) then return insert(list, ...) end
     local last = whole(#list, nil, 1, "insert") + 1
     local position, value = last, (...)
     if count == 2 then
@@ -253,10 +191,7 @@ end
 
 function table.remove(list, ...)
     check_list(list, 1, "remove")
-    if is_plain(list) then
-        if select("#", ...) ~= 0 and rawlen(list) > LONG then on_time() end
-        return remove(list, ...)
-    end
+    if is_plain(list) then return remove(list, ...) end
     local last = whole(#list, nil, 1, "remove")
     local position = whole((...), last, 2, "remove")
     if position ~= last and (position < 1 or position > last + 1) then
@@ -275,7 +210,6 @@ function table.move(list, from, to, at, target)
     check_list(target, 5, "move")
     from, to, at = whole(from, nil, 2, "move"), whole(to, nil, 3, "move"), whole(at, nil, 4, "move")
     within(from, to, "table.move")
-    on_time()
     if is_plain(list) and is_plain(target) then return move(list, from, to, at, target) end
     if to >= from and at > math.maxinteger - (to - from) then wrong(4, "move", "destination wrap around") end
     if at > to or at <= from or not rawequal(list, target) then
@@ -290,10 +224,9 @@ function table.unpack(list, from, to)
     if from == nil and to == nil and type(list) == "table" and getmetatable(list) == nil then
         local count = #list
         if count == 1 then return list[1] end
-        if count <= LONG then return unpack(list) end
+        if count <= MAX_LENGTH then return unpack(list) end
     end
     check_list(list, 1, "unpack")
-    if from ~= nil or to ~= nil or rawlen(list) > LONG then on_time() end
     if is_plain(list) then return unpack(list, from, to) end
     from, to = whole(from, 1, 2, "unpack"), whole(to, #list, 3, "unpack")
     within(from, to, "table.unpack")
@@ -308,7 +241,6 @@ function table.sort(list, before)
     if before ~= nil and type(before) ~= "function" then
         wrong(2, "sort", "function expected, got " .. type(before))
     end
-    on_time()
     before = before or less
     local from, to, count, width = list, {}, #list, 1
     within(1, whole(count, nil, 1, "sort"), "table.sort")

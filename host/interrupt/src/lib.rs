@@ -13,7 +13,7 @@ use std::ffi::c_int;
 use std::ptr::null_mut;
 use std::rc::Rc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use mlua::ffi::{self, lua_State};
 use mlua::{HookTriggers, Lua, Result, Thread, VmState};
@@ -26,6 +26,8 @@ const INSTRUCTIONS: c_int = 8;
 thread_local! {
     /// The coroutine that runs on this thread; null if none does.
     static RUNNING: AtomicPtr<lua_State> = const { AtomicPtr::new(null_mut()) };
+    /// Whether the last tick of this thread has set a hook.
+    static IS_SET: AtomicBool = const { AtomicBool::new(false) };
 }
 
 /// mlua's function that calls the check of a VM: one for all VMs.
@@ -58,36 +60,26 @@ pub fn install(lua: &Lua, check: impl Fn(&Lua) -> Result<VmState> + 'static) -> 
 }
 
 /// Stops the coroutine that runs before its next instruction, and then before each until [`release`].
-///
-/// # Errors
-/// If the VM has no memory for it.
-pub fn stop(lua: &Lua) -> Result<()> {
-    set(lua, 1)
+pub fn stop(lua: &Lua) {
+    set(lua, 1);
 }
 
 /// Lets the coroutine that runs go on until the next tick.
-///
-/// # Errors
-/// If the VM has no memory for it.
-pub fn release(lua: &Lua) -> Result<()> {
-    set(lua, if ticks::start(on_tick) { 0 } else { INSTRUCTIONS })
+pub fn release(lua: &Lua) {
+    set(lua, if ticks::are_there() { 0 } else { INSTRUCTIONS });
 }
 
 /// Stops the coroutine that runs after each so many instructions: never, if that is 0.
-fn set(lua: &Lua, instructions: c_int) -> Result<()> {
-    let set = |state| {
-        // To set it takes longer the deeper calls are nested: it is set only if that changes something.
-        // SAFETY: the state is that of the coroutine that runs, and the hook is mlua's.
-        unsafe {
-            let is_so =
-                (ffi::lua_gethookcount(state), ffi::lua_gethookmask(state)) == (instructions, mask(instructions));
-            if !is_so {
-                set_hook(state, instructions);
-            }
+fn set(lua: &Lua, instructions: c_int) {
+    let state = lua.exec_raw_lua(|raw| raw.state());
+    // To set it takes longer the deeper calls are nested: it is set only if that changes something.
+    // SAFETY: the state is that of the coroutine that runs, and the hook is mlua's. None of these functions calls anything or allocates memory.
+    unsafe {
+        let is_so = (ffi::lua_gethookcount(state), ffi::lua_gethookmask(state)) == (instructions, mask(instructions));
+        if !is_so {
+            set_hook(state, instructions);
         }
-    };
-    // SAFETY: the function leaves the stack as it is.
-    unsafe { lua.exec_raw((), set) }
+    }
 }
 
 /// # Safety
@@ -104,10 +96,16 @@ fn mask(instructions: c_int) -> c_int {
 
 /// What a signal does: it stops the script of the thread that it has interrupted.
 fn on_tick() {
+    // With calls nested as deeply as Lua allows, to set the hook takes longer than there is between two ticks. So after a tick that has set it the
+    // next one does nothing, and the script gets as far as the check.
+    if IS_SET.with(|is_set| is_set.swap(false, Ordering::Relaxed)) {
+        return;
+    }
     let running = RUNNING.with(|running| running.load(Ordering::Relaxed));
     if !running.is_null() {
         // SAFETY: what is in `RUNNING` is alive, since it is taken out before the coroutine can end. Lua lets a signal set a hook at any time.
         unsafe { set_hook(running, 1) };
+        IS_SET.with(|is_set| is_set.store(true, Ordering::Relaxed));
     }
 }
 
@@ -153,7 +151,7 @@ mod tests {
             if counted.get() >= 3 {
                 return Ok(VmState::Yield);
             }
-            release(lua)?;
+            release(lua);
             Ok(VmState::Continue)
         })
         .unwrap();
@@ -171,6 +169,32 @@ mod tests {
     fn ticks_stop_a_script_and_it_goes_on() {
         let (lua, stops) = vm();
         assert_eq!(run(&lua, "while true do end"), mlua::thread::ThreadStatus::Resumable);
+        assert_eq!(stops.get(), 3);
+    }
+
+    #[test]
+    fn ticks_come_though_others_have_blocked_or_taken_their_signal() {
+        std::thread::spawn(|| {
+            ticks::block();
+            for is_taken in [false, true] {
+                if is_taken {
+                    ticks::lose();
+                }
+                let (lua, stops) = vm();
+                assert_eq!(run(&lua, "while true do end"), mlua::thread::ThreadStatus::Resumable);
+                assert_eq!(stops.get(), 3);
+            }
+        })
+        .join()
+        .unwrap();
+    }
+
+    /// To mark all calls takes as long as some ticks, here or on slower machines.
+    #[test]
+    fn deeply_nested_calls_are_stopped() {
+        let (lua, stops) = vm();
+        let code = "local function f(n) if n == 0 then while true do end end return 1 + f(n - 1) end f(190000)";
+        assert_eq!(run(&lua, code), mlua::thread::ThreadStatus::Resumable);
         assert_eq!(stops.get(), 3);
     }
 
@@ -231,15 +255,16 @@ mod tests {
                 local own
                 own = coroutine.create(function() note(resume(own)) end)
                 resume(own)
-                note((pcall(resume))) note((pcall(resume, 1)))
+                note(pcall(resume, 1)) note(pcall(resume, print))
                 local many = {} for i = 1, 1e5 do many[i] = i end
                 note(select('#', resume(coroutine.create(function(...) return ... end), table.unpack(many))))
                 local function full(co, ...) return (select(2, resume(co))) end
                 note(full(coroutine.create(function() return table.unpack(many, 1, 9e5) end), table.unpack(many, 1, 2e5)))
                 return table.concat(seen, '|')
             end
-            return all(coroutine.resume), all(resume)";
-        let (own, ours): (String, String) = lua.load(code).eval().unwrap();
+            local own, count = all(coroutine.resume):gsub('coroutine.resume', 'resume')
+            return own, count, all(resume)";
+        let (own, _, ours): (String, u32, String) = lua.load(code).eval().unwrap();
         assert!(own.contains("true 1 nil") && own.contains("too many results to resume"), "{own}");
         assert_eq!(ours, own);
     }

@@ -2,29 +2,49 @@
 //! has none.
 
 use std::cell::OnceCell;
+use std::ffi::c_int;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::timer::Timer;
 
 /// How much CPU time is between two ticks. The kernel may be late by one of its own, which are up to 10 ms apart.
 const EVERY: Duration = Duration::from_millis(5);
 
-/// What a process ignores if it does not ask for it, and hardly any asks. A plugin whose runtime takes it as well (Go's does) passes on those of
-/// other threads than its own.
-const SIGNAL: Signal = Signal::SIGURG;
+/// What a process ignores if it does not ask for it: that the size of its terminal has changed. A server has none, and another tick does no harm.
+/// Not SIGURG, which the runtime of Go takes, also in a plugin.
+const SIGNAL: Signal = Signal::SIGWINCH;
 
 thread_local! {
     /// The timer of this thread, once it was asked for; `None` if it cannot be had.
     static TIMER: OnceCell<Option<Timer>> = const { OnceCell::new() };
 }
 
+/// What each tick does.
+static ON_TICK: OnceLock<fn()> = OnceLock::new();
+
+extern "C" fn handle(_: c_int) {
+    if let Some(on_tick) = ON_TICK.get() {
+        on_tick();
+    }
+}
+
 /// Has this thread interrupted by `on_tick`, a function that a signal may call at any time: it may touch atomic values and little else. All callers
 /// give the same one. False if the system gives no such timer; the log says so.
 pub(super) fn start(on_tick: fn()) -> bool {
-    TIMER.with(|timer| timer.get_or_init(|| begin(on_tick).inspect_err(say).ok()).is_some())
+    ON_TICK.get_or_init(|| on_tick);
+    let begun = take_signal().and_then(|()| {
+        // The signal may have been blocked by whoever started this process.
+        SigSet::from(SIGNAL).thread_unblock()
+    });
+    TIMER.with(|own| own.get_or_init(|| begun.and_then(|()| timer()).inspect_err(say).ok()).is_some())
+}
+
+/// Whether this thread has ticks.
+pub(super) fn are_there() -> bool {
+    TIMER.with(|timer| timer.get().is_some_and(Option::is_some))
 }
 
 fn say(error: &Errno) {
@@ -38,16 +58,25 @@ fn say(error: &Errno) {
     });
 }
 
-fn begin(on_tick: fn()) -> Result<Timer, Errno> {
-    static REGISTERED: OnceLock<Result<(), Errno>> = OnceLock::new();
-    (*REGISTERED.get_or_init(|| {
-        // SAFETY: whoever calls `start` gives a function that a signal may call at any time.
-        let registered = unsafe { signal_hook_registry::register(SIGNAL as i32, on_tick) };
-        registered.map(drop).map_err(|error| error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw))
-    }))?;
-    // It may have been blocked by whoever started this process.
-    SigSet::from(SIGNAL).thread_unblock()?;
-    timer()
+/// Handles the signal here, also if a plugin that was loaded since has taken it.
+fn take_signal() -> Result<(), Errno> {
+    static IS_TAKEN: OnceLock<()> = OnceLock::new();
+    // On the alternate stack, if the thread has one: threads of Go have little room on their own.
+    let flags = SaFlags::SA_ONSTACK | SaFlags::SA_RESTART;
+    let own = SigAction::new(SigHandler::Handler(handle), flags, SigSet::empty());
+    // SAFETY: the handler does nothing that a signal may not do.
+    let before = unsafe { sigaction(SIGNAL, &own) }?;
+    let is_own = matches!(before.handler(), SigHandler::Handler(before) if std::ptr::fn_addr_eq(before, own_handler()));
+    if IS_TAKEN.set(()).is_err() && !is_own {
+        tracing::warn!(
+            "a plugin has taken the signal {SIGNAL}, by which the time limit of scripts is kept: it is taken back"
+        );
+    }
+    Ok(())
+}
+
+fn own_handler() -> extern "C" fn(c_int) {
+    handle
 }
 
 /// A timer that sends the signal to this thread, and runs.
@@ -75,33 +104,16 @@ pub(super) fn do_without() {
     TIMER.with(|timer| assert!(timer.set(None).is_ok(), "this thread has ticks already"));
 }
 
+/// Blocks the signal on this thread.
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Instant;
+pub(super) fn block() {
+    SigSet::from(SIGNAL).thread_block().unwrap();
+}
 
-    use super::*;
-
-    static TICKS: AtomicUsize = AtomicUsize::new(0);
-
-    #[test]
-    fn a_thread_that_works_is_interrupted_even_if_the_signal_was_blocked() {
-        std::thread::spawn(|| {
-            SigSet::from(SIGNAL).thread_block().unwrap();
-            assert!(start(crate::on_tick) && start(crate::on_tick));
-            // SAFETY: the function adds to an atomic value.
-            let counting = unsafe {
-                signal_hook_registry::register(SIGNAL as i32, || {
-                    TICKS.fetch_add(1, Ordering::Relaxed);
-                })
-            };
-            let began = Instant::now();
-            while TICKS.load(Ordering::Relaxed) < 3 {
-                assert!(began.elapsed() < Duration::from_secs(60), "no tick came");
-            }
-            assert!(signal_hook_registry::unregister(counting.unwrap()));
-        })
-        .join()
-        .unwrap();
-    }
+/// Ignores the signal, as a plugin might.
+#[cfg(test)]
+pub(super) fn lose() {
+    let ignored = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler is called.
+    unsafe { sigaction(SIGNAL, &ignored) }.unwrap();
 }

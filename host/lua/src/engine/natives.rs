@@ -93,15 +93,22 @@ fn values(lua: &Lua, context: &Rc<VmContext>, native: &Table) -> Result<()> {
     )
 }
 
+/// A disk may be slow, and no tick comes while the script waits for it: these look at the clock.
 fn files(lua: &Lua, context: &Rc<VmContext>, native: &Table) -> Result<()> {
     let shared = Rc::clone(context);
     native.raw_set(
         "load",
-        lua.create_function(move |lua, name: mlua::LuaString| shared.sources.load(lua, &name.to_string_lossy()))?,
+        lua.create_function(move |lua, name: mlua::LuaString| {
+            shared.on_time()?;
+            shared.sources.load(lua, &name.to_string_lossy())
+        })?,
     )?;
     let shared = Rc::clone(context);
     native.raw_set(
         "find",
-        lua.create_function(move |lua, name: mlua::LuaString| shared.sources.find(lua, &name.to_string_lossy()))?,
+        lua.create_function(move |lua, name: mlua::LuaString| {
+            shared.on_time()?;
+            shared.sources.find(lua, &name.to_string_lossy())
+        })?,
     )
 }

@@ -13,7 +13,8 @@ use std::ffi::c_int;
 use std::ptr::null_mut;
 use std::rc::Rc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 use mlua::{HookTriggers, Lua, Result, Thread, VmState};
@@ -26,9 +27,13 @@ const INSTRUCTIONS: c_int = 8;
 thread_local! {
     /// The coroutine that runs on this thread; null if none does.
     static RUNNING: AtomicPtr<lua_State> = const { AtomicPtr::new(null_mut()) };
-    /// Whether the last tick of this thread has set a hook.
-    static IS_SET: AtomicBool = const { AtomicBool::new(false) };
+    /// Until then ticks of this thread do nothing, in nanoseconds of [`now`].
+    static QUIET_UNTIL: AtomicU64 = const { AtomicU64::new(0) };
 }
+
+/// To set a hook takes longer the deeper calls are nested: up to tens of milliseconds, longer than it is to the next tick. So it is set again only
+/// after so many times what it took.
+const PAUSE: u64 = 10;
 
 /// mlua's function that calls the check of a VM: one for all VMs.
 static HOOK: OnceLock<ffi::lua_Hook> = OnceLock::new();
@@ -50,6 +55,8 @@ pub fn install(lua: &Lua, check: impl Fn(&Lua) -> Result<VmState> + 'static) -> 
             }
         })?;
     }
+    // A signal must not be the first to ask.
+    now();
     // New coroutines begin so, and the one that runs goes on so.
     let between = if ticks::start(on_tick) {
         HookTriggers::new()
@@ -62,6 +69,8 @@ pub fn install(lua: &Lua, check: impl Fn(&Lua) -> Result<VmState> + 'static) -> 
 /// Stops the coroutine that runs before its next instruction, and then before each until [`release`].
 pub fn stop(lua: &Lua) {
     set(lua, 1);
+    // The hook is set for good, in this coroutine.
+    QUIET_UNTIL.with(|until| until.store(u64::MAX, Ordering::Relaxed));
 }
 
 /// Lets the coroutine that runs go on until the next tick.
@@ -96,17 +105,22 @@ fn mask(instructions: c_int) -> c_int {
 
 /// What a signal does: it stops the script of the thread that it has interrupted.
 fn on_tick() {
-    // With calls nested as deeply as Lua allows, to set the hook takes longer than there is between two ticks. So after a tick that has set it the
-    // next one does nothing, and the script gets as far as the check.
-    if IS_SET.with(|is_set| is_set.swap(false, Ordering::Relaxed)) {
-        return;
-    }
     let running = RUNNING.with(|running| running.load(Ordering::Relaxed));
-    if !running.is_null() {
-        // SAFETY: what is in `RUNNING` is alive, since it is taken out before the coroutine can end. Lua lets a signal set a hook at any time.
-        unsafe { set_hook(running, 1) };
-        IS_SET.with(|is_set| is_set.store(true, Ordering::Relaxed));
-    }
+    let begin = now();
+    QUIET_UNTIL.with(|until| {
+        if !running.is_null() && begin >= until.load(Ordering::Relaxed) {
+            // SAFETY: what is in `RUNNING` is alive, since it is taken out before the coroutine can end. Lua lets a signal set a hook at any time.
+            unsafe { set_hook(running, 1) };
+            let end = now();
+            until.store(end + PAUSE * (end - begin), Ordering::Relaxed);
+        }
+    });
+}
+
+/// Nanoseconds since the first call.
+fn now() -> u64 {
+    static BEGIN: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(BEGIN.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Runs a coroutine, which ticks can stop meanwhile. `is_due` says that it is to be stopped before its first instruction.
@@ -128,6 +142,8 @@ pub fn during<R>(coroutine: &Thread, is_due: bool, run: impl FnOnce() -> R) -> R
 
 /// From now on ticks stop this coroutine. Gives back which one they stopped before.
 fn follow(coroutine: *mut lua_State) -> *mut lua_State {
+    // It has calls of its own, and maybe no hook.
+    QUIET_UNTIL.with(|until| until.store(0, Ordering::Relaxed));
     RUNNING.with(|running| {
         let before = running.load(Ordering::Relaxed);
         // Whoever sees it, a signal on this thread, also sees all that was done before.

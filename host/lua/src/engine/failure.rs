@@ -37,6 +37,9 @@ impl Failure {
     }
 }
 
+/// With more nested calls than this, they are not looked at: Lua would go through all of them again and again, for seconds if there are as many as it
+/// allows.
+const DEEP: usize = 10_000;
 /// How many levels of the call stack are searched for one of the script's own functions.
 const MAX_LEVELS: usize = 32;
 /// What the prelude is called in messages.
@@ -48,7 +51,9 @@ impl Failure {
     /// The error value of a script, at the place where it is raised.
     pub(crate) fn here(lua: &Lua, value: &Value) -> Self {
         let mut failure = Self::of(value);
-        if let Ok(traceback) = lua.traceback(None, 1) {
+        if lua.inspect_stack(DEEP, |_| ()).is_some() {
+            failure.traceback = format!("more than {DEEP} nested calls");
+        } else if let Ok(traceback) = lua.traceback(None, 1) {
             failure.traceback = cut(&traceback.to_string_lossy());
         }
         let place = caller(lua);

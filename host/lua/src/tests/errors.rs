@@ -201,3 +201,19 @@ fn the_first_of_several_errors_counts() {
     let failures = scene.failures();
     assert!(matches!(&failures[..], [(_, _, 4, text)] if text.contains("first")), "{failures:?}");
 }
+
+#[test]
+fn of_a_deep_recursion_the_place_is_told_but_not_all_of_its_calls() {
+    let main = "
+        function application.onPeerLookup()
+            local function f(n) return 1 + f(n + 1) end
+            return f(1)
+        end";
+    let mut scene = scene(main);
+    scene.stage.look_up(Some(PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), None);
+    let journal = format!("{:?}", scene.journal());
+    assert!(
+        journal.contains("main.lua:3: stack overflow") && journal.contains("more than 10000 nested calls"),
+        "{journal}"
+    );
+}

@@ -61,9 +61,8 @@ fn say(error: &Errno) {
 /// Handles the signal here, also if a plugin that was loaded since has taken it.
 fn take_signal() -> Result<(), Errno> {
     static IS_TAKEN: OnceLock<()> = OnceLock::new();
-    // On the alternate stack, if the thread has one: threads of Go have little room on their own.
-    let flags = SaFlags::SA_ONSTACK | SaFlags::SA_RESTART;
-    let own = SigAction::new(SigHandler::Handler(handle), flags, SigSet::empty());
+    // Not on an alternate stack, on which callgrind loses its way: timers send the signal to threads of scripts, and terminals to the main one.
+    let own = SigAction::new(SigHandler::Handler(handle), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler does nothing that a signal may not do.
     let before = unsafe { sigaction(SIGNAL, &own) }?;
     let is_own = matches!(before.handler(), SigHandler::Handler(before) if std::ptr::fn_addr_eq(before, own_handler()));

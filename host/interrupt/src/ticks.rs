@@ -65,17 +65,18 @@ fn take_signal() -> Result<(), Errno> {
     let own = SigAction::new(SigHandler::Handler(handle), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler does nothing that a signal may not do.
     let before = unsafe { sigaction(SIGNAL, &own) }?;
-    let is_own = matches!(before.handler(), SigHandler::Handler(before) if std::ptr::fn_addr_eq(before, own_handler()));
-    if IS_TAKEN.set(()).is_err() && !is_own {
+    let is_known = IS_TAKEN.set(()).is_err();
+    let is_of_another = match before.handler() {
+        SigHandler::Handler(before) => !std::ptr::fn_addr_eq(before, handle as extern "C" fn(c_int)),
+        SigHandler::SigAction(_) => true,
+        SigHandler::SigDfl | SigHandler::SigIgn => is_known,
+    };
+    if is_of_another {
         tracing::warn!(
             "a plugin has taken the signal {SIGNAL}, by which the time limit of scripts is kept: it is taken back"
         );
     }
     Ok(())
-}
-
-fn own_handler() -> extern "C" fn(c_int) {
-    handle
 }
 
 /// A timer that sends the signal to this thread, and runs.
